@@ -1,0 +1,1 @@
+"""The cameras behind `ports.Camera`: one module per kind, imported on use."""

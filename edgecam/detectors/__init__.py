@@ -1,0 +1,1 @@
+"""The detectors behind `ports.Detector`: model files, runtimes and decoders."""

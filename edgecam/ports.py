@@ -1,0 +1,88 @@
+"""The edges of edgecam: what the pipeline needs from devices, from the outside and from time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Device(ABC):
+    """Opened, used and closed by one thread. The constructor does no I/O; `close` may be called twice."""
+
+    def open(self) -> None:
+        """Acquire the device. Raises InputError where trying again is of no use, DeviceError where it may help."""
+
+    def close(self) -> None:
+        """Release the device. Safe to call twice, and after a failed `open`. A closed device may be opened again."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Camera(Device):
+    """Delivers frames whose sequence is contiguous for the life of the object, over any number of opens."""
+
+    #: True where the camera can wait for its readers without losing anything (a file read as fast as
+    #: possible): the ring then holds it back instead of dropping.
+    lossless: bool = False
+
+    @abstractmethod
+    def read(self, timeout: float) -> Frame | None:
+        """Return the next frame, or None if none came in `timeout` seconds.
+
+        Raises CameraError on a fault that opening again may cure, EndOfStream after the last frame.
+        """
+
+
+class Detector(Device):
+    """Finds things in pictures."""
+
+    @property
+    @abstractmethod
+    def info(self) -> DetectorInfo:
+        """What runs; valid after `open`."""
+
+    @abstractmethod
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Return all candidates above the model's own floor, best score first.
+
+        `image` is RGB, uint8 [h, w, 3]; a size other than the model's input is resized. Raises DetectorError.
+        """
+
+
+class Sink(Device):
+    """Takes frames and events, each in order. A slow sink costs frames, never events."""
+
+    def write(self, annotated: AnnotatedFrame) -> None:
+        """Take one frame. The picture is read-only and may be kept. Raises SinkError."""
+
+    def publish(self, event: Event) -> None:
+        """Take one event; the frame it speaks of, unless lost, was written just before. Raises SinkError."""
+
+
+class Clock(ABC):
+    """Time. Everything measures on the monotonic side; the wall side is one mapping applied at the edge."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+    @abstractmethod
+    def wall(self, timestamp: float) -> datetime:
+        """The UTC wall time of a monotonic timestamp."""
+
+    @abstractmethod
+    def sleep(self, seconds: float) -> None:
+        """Wait; no wait for zero or less."""

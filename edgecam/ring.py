@@ -1,0 +1,97 @@
+"""The frame ring: one writer, any number of named readers, newest frames win."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Condition
+
+from edgecam.errors import RingClosed
+from edgecam.types import Frame
+
+
+class FrameRing:
+    """A bounded window on the newest frames, shared by the threads of one pipeline.
+
+    Policy: `put` never waits for a reader; when full the oldest frame goes. The one exception is a camera that
+    declares itself lossless (a file read as fast as possible): its ring is built with `lossless=True`, and `put`
+    then waits, up to its time-out, until every reader has passed the oldest frame.
+
+    Readers keep their place themselves (`after`, the last sequence they saw; -1 at first) and find what they lost
+    by subtraction. The only lock is inside; frames are immutable and are handed out by reference.
+    """
+
+    def __init__(self, capacity: int, *, lossless: bool = False, readers: tuple[str, ...] = ()) -> None:
+        if capacity < 1:
+            raise ValueError(f"ring capacity {capacity}: at least 1")
+        self.lossless = lossless
+        self._frames: deque[Frame] = deque()
+        self._capacity = capacity
+        self._changed = Condition()
+        self._closed = False
+        self._passed = dict.fromkeys(readers, -1)
+
+    def put(self, frame: Frame, timeout: float = 0.0) -> bool:
+        """Add a frame. False where the ring is lossless and a reader kept it full for `timeout` seconds: put it again.
+
+        Raises RingClosed.
+        """
+        with self._changed:
+            if self.lossless and not self._changed.wait_for(self._has_room, timeout):
+                return False
+            if self._closed:
+                raise RingClosed
+            if len(self._frames) >= self._capacity:
+                self._frames.popleft()
+            self._frames.append(frame)
+            self._changed.notify_all()
+            return True
+
+    def latest(self, reader: str, after: int, timeout: float) -> Frame | None:
+        """The newest frame past `after` (in a lossless ring the oldest), None on time-out.
+
+        Raises RingClosed once the ring is closed and, in a lossless ring, drained.
+        """
+        if self.lossless:
+            return self.next(reader, after, timeout)
+        with self._changed:
+            self._wait_past(reader, after, timeout)
+            if self._closed:
+                raise RingClosed
+            return self._frames[-1] if self._has_past(after) else None
+
+    def next(self, reader: str, after: int, timeout: float) -> Frame | None:
+        """The oldest frame past `after`, None on time-out. Raises RingClosed once closed and drained."""
+        with self._changed:
+            self._wait_past(reader, after, timeout)
+            for frame in self._frames:
+                if frame.sequence > after:
+                    return frame
+            if self._closed:
+                raise RingClosed
+            return None
+
+    def close(self) -> None:
+        """Let nothing more in and wake everybody. Safe to call twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def leave(self, reader: str) -> None:
+        """Forget a reader that has ended, so that a lossless ring no longer waits for it."""
+        with self._changed:
+            self._passed.pop(reader, None)
+            self._changed.notify_all()
+
+    def _has_past(self, after: int) -> bool:
+        return bool(self._frames) and self._frames[-1].sequence > after
+
+    def _has_room(self) -> bool:
+        if self._closed or len(self._frames) < self._capacity:
+            return True
+        return all(after >= self._frames[0].sequence for after in self._passed.values())
+
+    def _wait_past(self, reader: str, after: int, timeout: float) -> None:
+        if self._passed.get(reader, after) != after:
+            self._passed[reader] = after
+            self._changed.notify_all()
+        self._changed.wait_for(lambda: self._closed or self._has_past(after), timeout)

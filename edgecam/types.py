@@ -1,0 +1,193 @@
+"""The values that flow through edgecam. All are immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class BBox(NamedTuple):
+    """A box in fractions of the frame, so that it fits every stream's resolution."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+    @property
+    def width(self) -> float:
+        return self.xmax - self.xmin
+
+    @property
+    def height(self) -> float:
+        return self.ymax - self.ymin
+
+    @property
+    def area(self) -> float:
+        """Fraction of the frame covered; 0 for an empty or inverted box."""
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return (self.xmin + self.xmax) / 2, (self.ymin + self.ymax) / 2
+
+    def iou(self, other: BBox) -> float:
+        """Intersection over union, 0 to 1."""
+        overlap = BBox(
+            max(self.xmin, other.xmin),
+            max(self.ymin, other.ymin),
+            min(self.xmax, other.xmax),
+            min(self.ymax, other.ymax),
+        ).area
+        union = self.area + other.area - overlap
+        return overlap / union if union > 0 else 0.0
+
+    def clipped(self) -> BBox:
+        """The part of the box inside the frame."""
+        return BBox(*(min(1.0, max(0.0, edge)) for edge in self))
+
+    def toward(self, other: BBox, fraction: float) -> BBox:
+        """The box `fraction` of the way from this one to `other` (linear; 0 is this one, 1 the other)."""
+        return BBox(*(a + (b - a) * fraction for a, b in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Frame:
+    """One picture. Frames compare by identity; their pixels are read-only.
+
+    `sequence` is contiguous and never restarts, also when the camera is opened again: a reader finds its
+    losses by subtraction. `timestamp` is in monotonic seconds, at exposure where the camera knows it.
+    `main` is planar YUV 4:2:0 (I420, limited-range BT.601 unless the camera says otherwise): uint8
+    [height * 3 // 2, width], width and height even. `lores` is the small RGB picture at the model's input
+    size: uint8 [h, w, 3].
+    """
+
+    sequence: int
+    timestamp: float
+    main: NDArray[np.uint8]
+    lores: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        self.main.flags.writeable = False
+        self.lores.flags.writeable = False
+
+    @property
+    def width(self) -> int:
+        """Width of the main picture in pixels."""
+        return int(self.main.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height of the main picture in pixels."""
+        return int(self.main.shape[0]) * 2 // 3
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.sequence} {self.width}x{self.height} t={self.timestamp:.3f}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One thing the detector found in one picture."""
+
+    label: str
+    score: float
+    bbox: BBox
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object followed over frames, as it stands in one frame.
+
+    `score` is the median of the recent scores. `hits` and `misses` count the analyses that found it and,
+    since the last hit, those that did not. `velocity` is the motion of the box's edges in fractions of the
+    frame per second. `predicted` says that this box was extrapolated, not measured or interpolated.
+    `confirmed` says that it was found often enough to be believed (N of M).
+    """
+
+    track_id: int
+    label: str
+    score: float
+    bbox: BBox
+    hits: int
+    misses: int
+    velocity: BBox
+    confirmed: bool = False
+    predicted: bool = False
+
+
+class EventType(StrEnum):
+    """The three messages in the life of an event, as Frigate names them."""
+
+    NEW = "new"
+    UPDATE = "update"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message about one tracked object.
+
+    `event_id` is the same in all messages of one event. `score` is the track's score now, `top_score` the best
+    so far. `start` and `end` (None while it lasts) and `timestamp` (of the frame this message speaks of) are
+    monotonic seconds. `sequence` is that frame's; `best_sequence` and `best_bbox` are those of the best look at
+    the object so far.
+    """
+
+    type: EventType
+    event_id: str
+    camera: str
+    track_id: int
+    label: str
+    score: float
+    top_score: float
+    bbox: BBox
+    sequence: int
+    timestamp: float
+    start: float
+    end: float | None
+    best_sequence: int
+    best_bbox: BBox
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the detect thread found in one frame; `inference` is the detector's time in seconds."""
+
+    sequence: int
+    timestamp: float
+    detections: tuple[Detection, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    events: tuple[Event, ...] = ()
+    inference: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AnnotatedFrame:
+    """A frame on its way out, with the tracks as they stand in this very frame.
+
+    `image` is the picture with the overlay, I420 like `frame.main` and read-only. `analysis` is the analysis made
+    of exactly this frame, None where the detector skipped it.
+    """
+
+    frame: Frame
+    image: NDArray[np.uint8]
+    tracks: tuple[Track, ...]
+    analysis: Analysis | None
+
+    def __post_init__(self) -> None:
+        self.image.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """What runs: model name, runtime with version, device (`cpu`, `usb:0` …), input size (width, height) in pixels."""
+
+    model: str
+    runtime: str
+    device: str
+    input_size: tuple[int, int]
