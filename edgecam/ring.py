@@ -1,4 +1,4 @@
-"""The frame ring: one writer, any number of named readers, newest frames win."""
+"""The two hand-overs between threads: frames (newest win) and analyses (none lost). The only locks are here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from threading import Condition
 
 from edgecam.errors import RingClosed
-from edgecam.types import Frame
+from edgecam.types import Analysis, Frame
 
 
 class FrameRing:
@@ -95,3 +95,63 @@ class FrameRing:
             self._passed[reader] = after
             self._changed.notify_all()
         self._changed.wait_for(lambda: self._closed or self._has_past(after), timeout)
+
+
+class AnalysisQueue:
+    """Analyses on their way from the detect thread to the output thread, in order and none lost.
+
+    Bounded; policy when full: `put` says so and the detect thread waits (it may skip frames, the ring sees to that).
+    """
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._analyses: deque[Analysis] = deque()
+        self._capacity = capacity
+        self._changed = Condition()
+        self._newest = -1
+        self._closed = False
+        self._left = False
+        self.lost = 0
+
+    def put(self, analysis: Analysis, timeout: float) -> bool:
+        """Add an analysis; False where the queue stayed full for `timeout` seconds: put it again.
+
+        Once the reader has left, analyses are counted in `lost` instead.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._left or len(self._analyses) < self._capacity, timeout):
+                return False
+            if self._left:
+                self.lost += 1
+                return True
+            self._analyses.append(analysis)
+            self._newest = analysis.sequence
+            self._changed.notify_all()
+            return True
+
+    def take(self) -> list[Analysis]:
+        """All analyses that are there, oldest first; does not wait."""
+        with self._changed:
+            taken = list(self._analyses)
+            self._analyses.clear()
+            self._changed.notify_all()
+            return taken
+
+    def wait_for(self, sequence: int, timeout: float) -> bool:
+        """Wait until the frame `sequence` is covered by an analysis of it or of a later one, or none will come.
+
+        False where `timeout` seconds passed without either.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed or self._newest >= sequence, timeout)
+
+    def leave(self) -> None:
+        """Say that nobody will take any more, so that the detect thread is not held by a full queue."""
+        with self._changed:
+            self._left = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Say that no more will come; what is inside can still be taken. Safe to call twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,111 @@
+"""One sink as the output thread sees it: opened again after a fault, frames counted, events kept until taken."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from edgecam.backoff import Backoff
+from edgecam.errors import SinkError
+from edgecam.ports import Clock, Sink
+from edgecam.types import AnnotatedFrame, Event
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT = 10_000
+"""Events held for a sink that is down; beyond it the oldest goes and `events_lost` counts it."""
+
+
+class Outlet:
+    """Guards the pipeline from a sink's troubles.
+
+    While the sink is down its frames are counted in `frames_refused` and its events wait here, in order; after a
+    back-off the sink is opened again and takes them first.
+    """
+
+    def __init__(self, sink: Sink, clock: Clock) -> None:
+        self.frames_taken = 0
+        self.frames_refused = 0
+        self.events_taken = 0
+        self.events_lost = 0
+        self._sink = sink
+        self._clock = clock
+        self._waiting: deque[Event] = deque()
+        self._backoff = Backoff()
+
+    @property
+    def name(self) -> str:
+        """The sink's class, for messages."""
+        return type(self._sink).__name__
+
+    def open(self) -> None:
+        """Open the sink for the first time. Raises SinkError: a sink that cannot even start is the user's to mend."""
+        self._sink.open()
+
+    def write(self, annotated: AnnotatedFrame) -> bool:
+        """Hand over a frame; False where the sink is down or refused it."""
+        if self._usable():
+            try:
+                self._sink.write(annotated)
+            except SinkError as error:
+                self._lost(error)
+            else:
+                self.frames_taken += 1
+                return True
+        self.frames_refused += 1
+        return False
+
+    def publish(self, event: Event) -> None:
+        """Hand over an event, after those still waiting; kept where the sink is down."""
+        self._waiting.append(event)
+        if len(self._waiting) > EVENTS_KEPT:
+            self._waiting.popleft()
+            self.events_lost += 1
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over the events that are waiting, as far as the sink takes them."""
+        while self._waiting and self._usable():
+            try:
+                self._sink.publish(self._waiting[0])
+            except SinkError as error:
+                self._lost(error)
+                return
+            self._waiting.popleft()
+            self.events_taken += 1
+
+    def close(self) -> None:
+        """One last try to hand over what waits, whatever the back-off says, then close. Never raises SinkError."""
+        self._backoff.skip()
+        self.flush()
+        if self._waiting:
+            self.events_lost += len(self._waiting)
+            log.error("%s: %d events lost at the end", self.name, len(self._waiting))
+            self._waiting.clear()
+        try:
+            self._sink.close()
+        except SinkError as error:
+            log.error("%s: %s", self.name, error)
+
+    def _usable(self) -> bool:
+        if self._backoff.since is None:
+            return True
+        now = self._clock.monotonic()
+        if self._backoff.remaining(now) > 0:
+            return False
+        try:
+            self._sink.open()
+        except SinkError as error:
+            self._lost(error)
+            return False
+        log.warning("%s: back after %.1f s", self.name, self._backoff.succeeded(now))
+        return True
+
+    def _lost(self, error: SinkError) -> None:
+        if self._backoff.since is None:
+            log.error("%s: %s", self.name, error)
+        self._backoff.failed(self._clock.monotonic())
+        try:
+            self._sink.close()
+        except SinkError as closing:
+            log.debug("%s: while closing: %s", self.name, closing)
