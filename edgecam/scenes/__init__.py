@@ -1,0 +1,5 @@
+"""The project's own world: rendered streets and gardens with people, cars, dogs and birds, and exact boxes around them."""
+
+from edgecam.scenes.scene import LABELS, Scene, SceneObject, View
+
+__all__ = ["LABELS", "Scene", "SceneObject", "View"]

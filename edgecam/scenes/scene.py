@@ -1,0 +1,121 @@
+"""Owns a scene: a place in a light with its traffic, rendered at any moment together with exact boxes."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgecam.scenes.canvas import Area, Canvas, Image
+from edgecam.scenes.light import LIGHTS, Light, finish, grade_image, graded, make_light
+from edgecam.scenes.painter import Cutout
+from edgecam.scenes.places import PLACES, Place, make_place
+from edgecam.scenes.world import Actor, Traffic
+from edgecam.types import BBox
+
+LABELS = ("person", "car", "dog", "bird")
+_SMALL = 0.05
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One actor in view: `bbox` is tight around its visible pixels; `object_id` is the same throughout its passage; `visible` is the
+    part of its pixels that is neither hidden nor cut off by the frame's edge."""
+
+    label: str
+    bbox: BBox
+    object_id: int
+    visible: float
+
+    @property
+    def difficult(self) -> bool:
+        """True where a detector is neither blamed for missing nor praised for finding it (as in PASCAL VOC): mostly hidden, or tiny."""
+        return self.visible < 0.5 or self.bbox.width < _SMALL * 0.6 or self.bbox.height < _SMALL
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the camera sees at one moment: uint8 RGB [height, width, 3] and the actors in it, the nearest last."""
+
+    image: Image
+    objects: tuple[SceneObject, ...]
+
+
+class Scene:
+    """A street or a garden that goes on for ever; the same seed shows the same at any size."""
+
+    def __init__(self, seed: int, *, width: int = 1280, height: int = 720, place: str | None = None, light: str | None = None) -> None:
+        """Choose and paint everything that does not move.
+
+        Args:
+            seed: any non-negative integer; decides all that the other arguments leave open.
+            width: picture width in pixels.
+            height: picture height in pixels.
+            place: "street" or "garden".
+            light: "day", "dusk" or "rain".
+
+        Raises:
+            ValueError: for a place or a light that does not exist.
+        """
+        if (place or PLACES[0]) not in PLACES or (light or LIGHTS[0]) not in LIGHTS:
+            raise ValueError(f"no such place or light: {place!r}, {light!r}; places: {', '.join(PLACES)}; lights: {', '.join(LIGHTS)}")
+        rng = np.random.Generator(np.random.PCG64([seed, 1]))
+        chosen_place, chosen_light = PLACES[int(rng.random() < 0.45)], LIGHTS[int(rng.choice(3, p=[0.5, 0.25, 0.25]))]
+        self.place, self.light_name = place or chosen_place, light or chosen_light
+        self._light: Light = make_light(self.light_name, rng)
+        built: Place = make_place(self.place, seed, width, height, self._light)
+        self._backdrop = grade_image(self._light, built.painter.image)
+        self._glow = built.painter.glow
+        self._cutouts = sorted(built.painter.cutouts, key=lambda cutout: cutout.ground)
+        self._traffic = Traffic(seed, built.routes, built.camera, self.light_name == "rain", self._light.lamps_on)
+
+    def render(self, t: float) -> View:
+        """The view `t` seconds (>= 0) after the scene's beginning; depends on nothing but the seed, `t` and the size."""
+        canvas = Canvas(self._backdrop.copy())
+        actors = self._traffic.actors(t)
+        touched = [area for actor in actors if not (area := self._cast(canvas, actor)).empty]
+        waiting = list(self._cutouts)
+        whole: dict[int, int] = {}
+        for number, actor in enumerate(actors, start=1):
+            while waiting and waiting[0].ground <= actor.ground:
+                self._cover(canvas, waiting.pop(0), touched)
+            area, whole[number] = canvas.paint(actor.shapes, actor.at, number if actor.label else 0, graded(self._light, [shape.colour for shape in actor.shapes]), self._light.contour)
+            touched.append(canvas.inside(area))
+        for cutout in waiting:
+            self._cover(canvas, cutout, touched)
+        return View(finish(self._light, canvas.frame, self._glow, t), _objects(canvas, actors, whole))
+
+    def _cast(self, canvas: Canvas, actor: Actor) -> Area:
+        """Lay an actor's shadow, or its reflection on wet ground; returns the pixels touched."""
+        light = self._light
+        if actor.label is None:
+            return Area(0, 0, 0, 0)
+        foot = actor.at._replace(y=actor.ground + (actor.ground - actor.at.y) * light.fall)
+        outlined = [shape for shape in actor.shapes if shape.outlined]
+        blur = max(1, round(canvas.height * 0.004))
+        return canvas.darken(canvas.project(outlined, foot, -light.fall, light.lean), light.shadow, blur)
+
+    def _cover(self, canvas: Canvas, cutout: Cutout, touched: list[Area]) -> None:
+        """Put a standing thing back in front of what was painted over it."""
+        for area in touched:
+            shared = area.common(cutout.area)
+            if shared.empty:
+                continue
+            rows, columns = slice(shared.y0, shared.y1), slice(shared.x0, shared.x1)
+            alpha = cutout.alpha[shared.y0 - cutout.area.y0 : shared.y1 - cutout.area.y0, shared.x0 - cutout.area.x0 : shared.x1 - cutout.area.x0]
+            weight = alpha.astype(np.float32) / 255
+            window = canvas.frame[rows, columns]
+            canvas.frame[rows, columns] = cv2.blendLinear(self._backdrop[rows, columns], window, weight, 1 - weight)
+            canvas.owner[rows, columns][alpha > 127] = 0
+
+
+def _objects(canvas: Canvas, actors: list[Actor], whole: dict[int, int]) -> tuple[SceneObject, ...]:
+    """The boxes of all actors of whom a pixel is visible."""
+    counts = np.bincount(canvas.owner.ravel(), minlength=len(actors) + 1)
+    objects = []
+    for number, actor in enumerate(actors, start=1):
+        if actor.label is None or not counts[number]:
+            continue
+        x, y, width, height = cv2.boundingRect(cv2.inRange(canvas.owner, number, number))
+        box = BBox(x / canvas.width, y / canvas.height, (x + width) / canvas.width, (y + height) / canvas.height)
+        objects.append(SceneObject(actor.label, box, actor.object_id, min(1.0, float(counts[number]) / whole[number])))
+    return tuple(objects)
