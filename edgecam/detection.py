@@ -11,7 +11,7 @@ from edgecam.events import EventRules
 from edgecam.ports import Clock, Detector
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.tracker import Tracker
-from edgecam.types import Analysis, DetectorInfo, Frame, Track
+from edgecam.types import Analysis, DetectorInfo, EventType, Frame, Track
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ TURN = 0.5
 class DetectWorker(Worker):
     """Owns the detector, the tracker and the event rules; always takes the newest frame.
 
-    `analysed` counts the frames it looked at, `skipped` those it passed over, `failed` those lost with the detector.
+    `analysed` counts the frames it looked at, `skipped` those it passed over, `failed` those lost with the detector;
+    `events_started` the events it announced.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class DetectWorker(Worker):
         self.analysed = 0
         self.skipped = 0
         self.failed = 0
-        self.events = 0
+        self.events_started = 0
         self.info: DetectorInfo | None = None
         self._ring = ring
         self._detector = detector
@@ -90,7 +91,7 @@ class DetectWorker(Worker):
         self._deliver(Analysis(frame.sequence, frame.timestamp, tuple(found), self._tracks, events, inference))
 
     def _deliver(self, analysis: Analysis) -> None:
-        self.events += len(analysis.events)
+        self.events_started += sum(event.type is EventType.NEW for event in analysis.events)
         while not self._analyses.put(analysis, timeout=TURN):
             self.beat = self._clock.monotonic()
 

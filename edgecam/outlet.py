@@ -29,6 +29,7 @@ class Outlet:
         self.events_taken = 0
         self.events_lost = 0
         self._sink = sink
+        self._takes_frames = type(sink).write is not Sink.write
         self._clock = clock
         self._waiting: deque[Event] = deque()
         self._backoff = Backoff()
@@ -43,7 +44,9 @@ class Outlet:
         self._sink.open()
 
     def write(self, annotated: AnnotatedFrame) -> bool:
-        """Hand over a frame; False where the sink is down or refused it."""
+        """Hand over a frame; False where the sink is down or refused it. A sink of events alone takes any frame."""
+        if not self._takes_frames:
+            return True
         if self._usable():
             try:
                 self._sink.write(annotated)

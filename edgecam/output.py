@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 READER = "output"
 TURN = 0.5
 """Longest wait of one turn, seconds."""
+RATE_FRAMES = 31
+"""Frames over which the rate is measured."""
 
 
 class OutputWorker(Worker):
@@ -57,6 +59,14 @@ class OutputWorker(Worker):
         self._before: Analysis | None = None
         self._pending: deque[Analysis] = deque()
         self._patient = True
+        self._times: deque[float] = deque(maxlen=RATE_FRAMES)
+
+    @property
+    def rate(self) -> float:
+        """Frames per second of the camera's own time, over the last second or so."""
+        times = tuple(self._times)
+        span = times[-1] - times[0] if times else 0.0
+        return (len(times) - 1) / span if span > 0 else 0.0
 
     def setup(self) -> None:
         for outlet in self.outlets:
@@ -72,6 +82,7 @@ class OutputWorker(Worker):
             return
         self.missed += frame.sequence - self._seen - 1
         self._seen = frame.sequence
+        self._times.append(frame.timestamp)
         self._hand_on(self._annotate(frame))
         self._publish_through(frame.sequence)
 

@@ -1,0 +1,135 @@
+"""One camera's pipeline: its three threads in a list, started from the end, stopped from the front."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgecam.capture import CaptureWorker
+from edgecam.detection import DetectWorker
+from edgecam.errors import EdgecamError, WorkerStuck
+from edgecam.events import EventRules
+from edgecam.output import OutputWorker
+from edgecam.overlay import Overlay
+from edgecam.ports import Camera, Clock, Detector, Sink
+from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.tracker import Tracker
+from edgecam.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineParts:
+    """What a pipeline is made of; the devices are opened by the threads that own them."""
+
+    name: str
+    camera: Camera
+    detector: Detector
+    tracker: Tracker
+    rules: EventRules
+    sinks: Sequence[Sink]
+    overlay: Overlay | None
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What went through a pipeline; once it has stopped, captured equals written plus dropped, exactly."""
+
+    frames_captured: int
+    frames_analysed: int
+    frames_skipped: int
+    frames_written: int
+    frames_dropped: int
+    events: int
+    events_lost: int
+
+
+class Pipeline:
+    """Capture, detect and output of one camera, and the two hand-overs between them."""
+
+    def __init__(
+        self,
+        parts: PipelineParts,
+        on_exit: Callable[[], None],
+        *,
+        ring_frames: int = 64,
+        output_wait: float = 0.5,
+        start_timeout: float = 60.0,
+        stop_timeout: float = 10.0,
+    ) -> None:
+        self.name = parts.name
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
+        clock = parts.clock
+        self._ring = ring = FrameRing(ring_frames, lossless=parts.camera.lossless, readers=("detect", "output"))
+        self._analyses = analyses = AnalysisQueue()
+        self.capture = CaptureWorker(parts.camera, ring, clock, on_exit)
+        self.detect = DetectWorker(ring, parts.detector, parts.tracker, parts.rules, analyses, clock, on_exit)
+        self.output = OutputWorker(
+            ring, analyses, parts.sinks, parts.overlay, clock, on_exit, wait=output_wait, status=self.status
+        )
+        self.workers: list[Worker] = [self.capture, self.detect, self.output]
+        for worker in self.workers:
+            worker.name = f"{worker.name}-{parts.name}"
+
+    @property
+    def done(self) -> bool:
+        """True when the camera has ended by itself or a worker has failed."""
+        return self.fault is not None or (self.capture.ready.is_set() and not self.capture.is_alive())
+
+    @property
+    def fault(self) -> BaseException | None:
+        """The first error that ended a worker."""
+        return next((worker.fault for worker in self.workers if worker.fault), None)
+
+    def start(self) -> None:
+        """Start the consumers first, so that nobody produces for nobody. Raises what stopped a worker from starting."""
+        for worker in reversed(self.workers):
+            worker.start()
+            if not worker.ready.wait(self._start_timeout):
+                raise EdgecamError(f"{worker.name} did not start within {self._start_timeout:g} s")
+            if worker.fault:
+                raise worker.fault
+
+    def stop(self) -> list[WorkerStuck]:
+        """Stop in flow order, draining what is under way; each worker has its own limit. Returns the stuck ones."""
+        stuck = [self._stop(self.capture)]
+        self._ring.close()  # also where capture hangs and cannot
+        # Detect drains a lossless ring by itself; a live one it need not.
+        stuck.append(self._stop(self.detect, wait_only=self._ring.lossless))
+        self._analyses.close()
+        stuck.append(self._stop(self.output, wait_only=True))
+        return [error for error in stuck if error]
+
+    def counters(self) -> Counters:
+        """The counts so far."""
+        output = self.output
+        return Counters(
+            frames_captured=self.capture.captured,
+            frames_analysed=self.detect.analysed,
+            frames_skipped=self.detect.skipped,
+            frames_written=output.written,
+            frames_dropped=output.missed + output.refused,
+            events=self.detect.events_started,
+            events_lost=sum(outlet.events_lost for outlet in output.outlets) + self._analyses.lost,
+        )
+
+    def status(self) -> str:
+        """One line for the overlay: model, device, frames a second."""
+        info = self.detect.info
+        who = f"{info.model} · {info.device}" if info else "no detector"
+        return f"{self.name} · {who} · {self.output.rate:.0f} fps"
+
+    def _stop(self, worker: Worker, *, wait_only: bool = False) -> WorkerStuck | None:
+        if not wait_only:
+            worker.stopping.set()
+        try:
+            worker.join_within(self._stop_timeout)
+        except WorkerStuck as error:
+            log.error("%s", error)
+            worker.stopping.set()
+            return error
+        return None
