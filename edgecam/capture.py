@@ -37,12 +37,13 @@ class CaptureWorker(Worker):
         self._stall_limit = stall_limit
         self._backoff = Backoff()
         self._last_frame = 0.0
+        self._opened = False
 
     def setup(self) -> None:
         self._try(self._open)
 
     def step(self) -> None:
-        if self._backoff.since is not None and not self._reopen():
+        if not self._opened and not self._reopen():
             return
         self._try(self._read)
 
@@ -52,6 +53,7 @@ class CaptureWorker(Worker):
 
     def _open(self) -> None:
         self._camera.open()
+        self._opened = True
         self._last_frame = self._clock.monotonic()
 
     def _reopen(self) -> bool:
@@ -90,6 +92,7 @@ class CaptureWorker(Worker):
         except CameraError as error:
             if self._backoff.since is None:
                 log.error("camera lost: %s", error)
+            self._opened = False
             self._camera.close()
             self._backoff.failed(self._clock.monotonic())
             return False
