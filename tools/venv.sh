@@ -1,0 +1,33 @@
+# Sourced by the other tools: makes a virtual environment with edgecam in it, once, and again when pyproject.toml changes.
+# shellcheck shell=bash
+
+# make_venv FOLDER EXTRAS: FOLDER is relative to the checkout; EXTRAS is a list as in pip's brackets, or empty.
+# Speaks on stderr only. The interpreter is $PYTHON, python3 unless set.
+make_venv() {
+    local folder=$1 extras=$2 python=${PYTHON:-python3} stamp
+    stamp=$("$python" --version 2>&1; echo "$extras"; sha256sum pyproject.toml) || return 1
+    [ "$(cat "$folder/edgecam-stamp" 2>/dev/null)" = "$stamp" ] && return 0
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "edgecam: $("$python" --version 2>&1) is too old: set PYTHON to a Python 3.11 or newer" >&2
+        return 1
+    }
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || install_venv_module || return 1
+    echo "edgecam: setting up $folder (about a minute, once)" >&2
+    rm -rf "$folder"
+    "$python" -m venv "$folder" >&2 || return 1
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2 || {
+        echo "edgecam: the packages could not be installed; see the lines above (is the package index reachable?)" >&2
+        return 1
+    }
+    printf '%s\n' "$stamp" > "$folder/edgecam-stamp"
+}
+
+# Debian ships Python without ensurepip; the package that has it is named after the version.
+install_venv_module() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "edgecam: installing python3-venv" >&2
+        apt-get update -qq >&2 && apt-get install -y -qq python3-venv >&2 && return 0
+    fi
+    echo "edgecam: this Python cannot make virtual environments: apt-get install python3-venv" >&2
+    return 1
+}
