@@ -13,8 +13,8 @@ LAYERS = [
     {"__init__", "types", "errors"},
     {"ports", "config"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "glyphs", "interpolation", "kalman", "labels", "modelfile",
-        "models", "overlay", "ring", "scenes", "tracker", "yuv",
+        "assignment", "backoff", "bundled", "clock", "events", "glyphs", "interpolation", "kalman", "labels",
+        "modelfile", "models", "overlay", "ring", "scenes", "scoring", "tracker", "yuv",
     },
     {"journal", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "output", "sinks", "testing"},
