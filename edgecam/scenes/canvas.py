@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecam.scenes.shapes import RGB, Shape
+from edgecam.scenes.shapes import RGB, Points, Shape
 
 WIDE = 16 / 9
 _SHIFT = 4
 _SUB = 1 << _SHIFT
+_LINE = 0.0022
 
 Image = NDArray[np.uint8]
 Polygon = NDArray[np.int32]
@@ -58,23 +59,24 @@ class Canvas:
         self.frame = frame
         self.height, self.width = frame.shape[:2]
         self.owner: Image = np.zeros((self.height, self.width), np.uint8)
-        self.line_px = max(1, round(self.height * 0.003))
 
-    def project(self, shapes: list[Shape], at: Placement, upright: float = 1.0, lean: float = 0.0) -> list[Polygon]:
-        """The shapes as fixed-point pixel polygons; `upright` scales heights (negative: mirrored below), `lean` shears them."""
+    def project(self, shapes: list[Shape], at: Placement, upright: float = 1.0, lean: float = 0.0, grow: float = 0.0) -> tuple[list[Polygon], Area]:
+        """The shapes as fixed-point pixel polygons, and the pixels they touch (may reach outside the frame).
+
+        `upright` scales heights (negative: mirrored below), `lean` shears them, `grow` moves every edge outwards by so many units.
+        """
         points = np.concatenate([shape.points for shape in shapes])
-        across = at.x + at.scale * (at.facing * points.real + lean * points.imag)
-        down = at.y - at.scale * upright * points.imag
-        pixels = np.stack([across * (self.width / WIDE) - 0.5, down * self.height - 0.5], axis=1)
-        fixed = np.round(pixels * _SUB).astype(np.int32)
-        ends = np.cumsum([len(shape.points) for shape in shapes])[:-1]
-        return np.split(fixed, ends)
-
-    def bounds(self, polygons: list[Polygon], margin: int) -> Area:
-        """The pixels the polygons touch, grown by `margin`; may reach outside the frame."""
-        low = np.min([polygon.min(axis=0) for polygon in polygons], axis=0) // _SUB
-        high = np.max([polygon.max(axis=0) for polygon in polygons], axis=0) // _SUB + 1
-        return Area(int(low[0]) - margin, int(low[1]) - margin, int(high[0]) + margin + 1, int(high[1]) + margin + 1)
+        sizes = np.array([len(shape.points) for shape in shapes])
+        if grow:
+            points = points + grow / at.scale * _outward(points, sizes)
+        pixels = np.empty((len(points), 2))
+        pixels[:, 0] = (at.x + at.scale * (at.facing * points.real + lean * points.imag)) * (self.width / WIDE) - 0.5
+        pixels[:, 1] = (at.y - at.scale * upright * points.imag) * self.height - 0.5
+        fixed = np.rint(pixels * _SUB).astype(np.int32)
+        (left, top), (right, bottom) = fixed.min(axis=0) // _SUB, fixed.max(axis=0) // _SUB
+        ends = np.cumsum(sizes).tolist()
+        polygons = [fixed[end - size : end] for end, size in zip(ends, sizes.tolist(), strict=True)]
+        return polygons, Area(int(left) - 1, int(top) - 1, int(right) + 3, int(bottom) + 3)
 
     def inside(self, area: Area) -> Area:
         """The part of `area` inside the frame."""
@@ -85,45 +87,41 @@ class Canvas:
 
         Returns the pixels touched and how many pixels the actor would show unoccluded on an endless frame.
         """
-        polygons = self.project(shapes, at)
-        area = self.bounds(polygons, self.line_px + 1)
-        visible = self.inside(area)
-        outlined = [polygon for polygon, shape in zip(polygons, shapes, strict=True) if shape.outlined]
+        silhouette, area = self.project([shape for shape in shapes if shape.outlined] or shapes, at, grow=_LINE)
+        seen = self.inside(area)
+        if seen.empty:
+            return seen, 1
+        polygons, _ = self.project(shapes, at)
         origin = np.array([area.x0, area.y0], np.int32) * _SUB
         mask: Image = np.zeros((area.y1 - area.y0, area.x1 - area.x0), np.uint8)
-        local = [polygon - origin for polygon in outlined]
-        cv2.polylines(mask, local, True, 1, self.line_px, cv2.LINE_8, _SHIFT)
-        for polygon in local:
-            cv2.fillPoly(mask, [polygon], 1, cv2.LINE_8, _SHIFT)
-        full = cv2.countNonZero(mask)
-        if visible.empty:
-            return area, full
-        cv2.polylines(self.frame, outlined, True, contour, self.line_px + 1, cv2.LINE_AA, _SHIFT)
+        for polygon in silhouette:
+            cv2.fillPoly(mask, [polygon - origin], 1, cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.frame, [polygon], contour, cv2.LINE_AA, _SHIFT)
         for polygon, colour in zip(polygons, colours, strict=True):
             cv2.fillPoly(self.frame, [polygon], colour, cv2.LINE_AA, _SHIFT)
-        window = (slice(visible.y0, visible.y1), slice(visible.x0, visible.x1))
-        inner = mask[visible.y0 - area.y0 : visible.y1 - area.y0, visible.x0 - area.x0 : visible.x1 - area.x0]
-        self.owner[window][inner > 0] = number
-        return area, full
+        inner = mask[seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0]
+        cv2.copyTo(inner * np.uint8(number), inner, self.owner[seen.y0 : seen.y1, seen.x0 : seen.x1])
+        return seen, cv2.countNonZero(mask)
 
-    def darken(self, polygons: list[Polygon], strength: float, blur_px: int) -> Area:
+    def darken(self, polygons: list[Polygon], reach: Area, strength: float) -> Area:
         """Darken the ground under a soft silhouette; returns the pixels touched."""
-        area = self.inside(self.bounds(polygons, 2 * blur_px + 1))
+        blur_px = max(1, round(self.height * 0.004))
+        area = self.inside(Area(reach.x0 - blur_px, reach.y0 - blur_px, reach.x1 + blur_px, reach.y1 + blur_px))
         if area.empty:
             return area
         mask: Image = np.zeros((area.y1 - area.y0, area.x1 - area.x0), np.uint8)
         origin = np.array([area.x0, area.y0], np.int32) * _SUB
         for polygon in polygons:
-            cv2.fillPoly(mask, [polygon - origin], int(255 * strength), cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(mask, [polygon - origin], round(255 * strength), cv2.LINE_8, _SHIFT)
         kernel = 2 * blur_px + 1
         mask = cv2.blur(mask, (kernel, kernel))
         window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
         cv2.multiply(window, cv2.merge([255 - mask] * 3), window, 1 / 255)
         return area
 
-    def mirror(self, polygons: list[Polygon], colours: list[RGB], strength: float) -> Area:
+    def mirror(self, polygons: list[Polygon], reach: Area, colours: list[RGB], strength: float) -> Area:
         """Lay a faint reflection of the polygons over the ground; returns the pixels touched."""
-        area = self.inside(self.bounds(polygons, 2))
+        area = self.inside(reach)
         if area.empty:
             return area
         window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
@@ -134,3 +132,15 @@ class Canvas:
         reflected = cv2.blur(reflected, (3, max(3, (self.height // 60) | 1)))
         cv2.addWeighted(window, 1 - strength, reflected, strength, 0, window)
         return area
+
+
+def _outward(points: Points, sizes: NDArray[np.int64]) -> Points:
+    """For every point of the polygons laid end to end, the unit vector pointing out of its polygon."""
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    following, preceding = np.arange(1, len(points) + 1), np.arange(-1, len(points) - 1)
+    following[ends - 1], preceding[starts] = starts, ends - 1
+    area = np.add.reduceat((points.conj() * points[following]).imag, starts)
+    along = points[following] - points[preceding]
+    turn = np.repeat(np.where(area > 0, -1j, 1j), sizes)
+    return np.asarray(turn * along / np.maximum(np.abs(along), 1e-9), np.complex128)

@@ -40,7 +40,7 @@ def make_light(name: str, rng: np.random.Generator) -> Light:
         return Light(name, matrix, tops[int(rng.integers(3))], lean, float(rng.uniform(0.1, 0.2)), 0.34, float(rng.uniform(1.5, 4.0)), (44, 38, 50), False)
     if name == "dusk":
         skies: tuple[tuple[RGB, RGB], ...] = (((46, 50, 104), (244, 150, 96)), ((40, 56, 110), (206, 130, 150)), ((60, 58, 120), (250, 178, 110)))
-        matrix = _grade(strength * np.array([0.64, 0.6, 0.72]), 0.9, (10, 8, 20))
+        matrix = _grade(strength * np.array([0.74, 0.66, 0.76]), 0.92, (10, 8, 20))
         return Light(name, matrix, skies[int(rng.integers(3))], 0.15 * lean, 0.07, 0.3, float(rng.uniform(4.0, 7.5)), (26, 22, 40), True)
     matrix = _grade(strength * np.array([0.78, 0.82, 0.86]), 0.72, (14, 16, 18))
     return Light(name, matrix, ((138, 150, 164), (196, 204, 208)), 0.0, 0.07, 0.2, float(rng.uniform(2.5, 5.5)), (38, 38, 48), bool(rng.random() < 0.5))
@@ -59,9 +59,15 @@ def graded(light: Light, colours: list[RGB]) -> list[RGB]:
     return [(int(r), int(g), int(b)) for r, g, b in values]
 
 
-def grade_image(light: Light, image: Image) -> Image:
-    """A picture as it looks in this light."""
-    return np.asarray(cv2.transform(image, light.matrix), np.uint8)
+def lit(light: Light, image: Image, lamps: Image) -> tuple[Image, Image | None]:
+    """A painted picture as it looks in this light with its lamps lit, and the soft glow they lay over everything (None: no lamp)."""
+    picture = np.asarray(cv2.transform(image, light.matrix), np.uint8)
+    if not light.lamps_on or not lamps.any():
+        return picture, None
+    height, width = image.shape[:2]
+    small = cv2.resize(lamps, (160, 90), interpolation=cv2.INTER_AREA)
+    halo = cv2.addWeighted(cv2.GaussianBlur(small, (0, 0), 2.2), 0.35, cv2.GaussianBlur(small, (0, 0), 8), 0.9, 0)
+    return np.asarray(cv2.max(picture, lamps), np.uint8), np.asarray(cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edgecam.scenes.canvas import Area, Canvas, Image
-from edgecam.scenes.light import LIGHTS, Light, finish, grade_image, graded, make_light
+from edgecam.scenes.light import LIGHTS, Light, finish, graded, lit, make_light
 from edgecam.scenes.painter import Cutout
 from edgecam.scenes.places import PLACES, Place, make_place
 from edgecam.scenes.world import Actor, Traffic
@@ -63,8 +63,7 @@ class Scene:
         self.place, self.light_name = place or chosen_place, light or chosen_light
         self._light: Light = make_light(self.light_name, rng)
         built: Place = make_place(self.place, seed, width, height, self._light)
-        self._backdrop = grade_image(self._light, built.painter.image)
-        self._glow = built.painter.glow
+        self._backdrop, self._glow = lit(self._light, built.painter.image, built.painter.lamps)
         self._cutouts = sorted(built.painter.cutouts, key=lambda cutout: cutout.ground)
         self._traffic = Traffic(seed, built.routes, built.camera, self.light_name == "rain", self._light.lamps_on)
 
@@ -74,25 +73,25 @@ class Scene:
         actors = self._traffic.actors(t)
         touched = [area for actor in actors if not (area := self._cast(canvas, actor)).empty]
         waiting = list(self._cutouts)
-        whole: dict[int, int] = {}
+        areas: list[tuple[Area, int]] = []
         for number, actor in enumerate(actors, start=1):
             while waiting and waiting[0].ground <= actor.ground:
                 self._cover(canvas, waiting.pop(0), touched)
-            area, whole[number] = canvas.paint(actor.shapes, actor.at, number if actor.label else 0, graded(self._light, [shape.colour for shape in actor.shapes]), self._light.contour)
-            touched.append(canvas.inside(area))
+            colours = graded(self._light, [shape.colour for shape in actor.shapes])
+            areas.append(canvas.paint(actor.shapes, actor.at, number if actor.label else 0, colours, self._light.contour))
+            touched.append(areas[-1][0])
         for cutout in waiting:
             self._cover(canvas, cutout, touched)
-        return View(finish(self._light, canvas.frame, self._glow, t), _objects(canvas, actors, whole))
+        return View(finish(self._light, canvas.frame, self._glow, t), _objects(canvas, actors, areas))
 
     def _cast(self, canvas: Canvas, actor: Actor) -> Area:
-        """Lay an actor's shadow, or its reflection on wet ground; returns the pixels touched."""
+        """Lay an actor's shadow on the ground; returns the pixels touched."""
         light = self._light
         if actor.label is None:
             return Area(0, 0, 0, 0)
         foot = actor.at._replace(y=actor.ground + (actor.ground - actor.at.y) * light.fall)
-        outlined = [shape for shape in actor.shapes if shape.outlined]
-        blur = max(1, round(canvas.height * 0.004))
-        return canvas.darken(canvas.project(outlined, foot, -light.fall, light.lean), light.shadow, blur)
+        silhouette, reach = canvas.project([shape for shape in actor.shapes if shape.outlined], foot, -light.fall, light.lean)
+        return canvas.darken(silhouette, reach, light.shadow)
 
     def _cover(self, canvas: Canvas, cutout: Cutout, touched: list[Area]) -> None:
         """Put a standing thing back in front of what was painted over it."""
@@ -108,14 +107,17 @@ class Scene:
             canvas.owner[rows, columns][alpha > 127] = 0
 
 
-def _objects(canvas: Canvas, actors: list[Actor], whole: dict[int, int]) -> tuple[SceneObject, ...]:
+def _objects(canvas: Canvas, actors: list[Actor], areas: list[tuple[Area, int]]) -> tuple[SceneObject, ...]:
     """The boxes of all actors of whom a pixel is visible."""
-    counts = np.bincount(canvas.owner.ravel(), minlength=len(actors) + 1)
     objects = []
-    for number, actor in enumerate(actors, start=1):
-        if actor.label is None or not counts[number]:
+    for number, (actor, (area, whole)) in enumerate(zip(actors, areas, strict=True), start=1):
+        if actor.label is None or area.empty:
             continue
-        x, y, width, height = cv2.boundingRect(cv2.inRange(canvas.owner, number, number))
-        box = BBox(x / canvas.width, y / canvas.height, (x + width) / canvas.width, (y + height) / canvas.height)
-        objects.append(SceneObject(actor.label, box, actor.object_id, min(1.0, float(counts[number]) / whole[number])))
+        mask = cv2.inRange(canvas.owner[area.y0 : area.y1, area.x0 : area.x1], number, number)
+        x, y, width, height = cv2.boundingRect(mask)
+        if not width:
+            continue
+        left, top = area.x0 + x, area.y0 + y
+        box = BBox(left / canvas.width, top / canvas.height, (left + width) / canvas.width, (top + height) / canvas.height)
+        objects.append(SceneObject(actor.label, box, actor.object_id, min(1.0, cv2.countNonZero(mask) / whole)))
     return tuple(objects)
