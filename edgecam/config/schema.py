@@ -1,0 +1,126 @@
+"""The schema of the configuration: every key, its default and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from edgecam.config.cameras import CameraConfig
+from edgecam.config.sections import ConfigPath, LabelsPath, ModelName, Score, Section
+
+CameraName = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
+Label = Annotated[str, Field(min_length=1)]
+
+
+class DetectorSection(Section):
+    """Which model looks at the pictures, and how it runs."""
+
+    model: ModelName = Field(default="auto", description="A model's name or file; auto: the best one that is present.")
+    labels: LabelsPath = Field(default="", description="A label file; empty: the model's own labels.")
+    threads: int = Field(default=0, ge=0, le=64, description="CPU threads of the detector; 0: chosen by the machine.")
+    runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = Field(
+        default="auto", description="What runs the model."
+    )
+
+
+class TrackerSection(Section):
+    """When two detections are the same object."""
+
+    iou_threshold: Score = Field(
+        default=0.3, description="Least overlap (IoU) of a track's next box with where it was due."
+    )
+    max_age: float = Field(default=1.0, gt=0, le=60, description="Seconds that a track survives without being found.")
+    confirm_hits: int = Field(default=3, ge=1, le=100, description="A track is believed after so many hits ...")
+    confirm_window: int = Field(default=5, ge=1, le=100, validate_default=True, description="... in so many analyses.")
+    score_window: int = Field(default=10, ge=1, le=1000, description="A track's score is the median of so many scores.")
+
+    @field_validator("confirm_window")
+    @classmethod
+    def _holds_the_hits(cls, window: int, info: ValidationInfo) -> int:
+        hits = info.data.get("confirm_hits", 1)
+        if window < hits:
+            raise ValueError(f"allowed is at least confirm_hits, which is {hits}")
+        return window
+
+
+class EventsSection(Section):
+    """Which tracks become events."""
+
+    threshold: Score = Field(default=0.5, description="Least score that counts.")
+    thresholds: dict[Label, Score] = Field(default={}, description="Other least scores, by label.")
+    labels: tuple[Label, ...] = Field(default=(), strict=False, description="Labels that count; empty: all.")
+    update_interval: float = Field(default=1.0, gt=0, le=3600, description="Seconds between the updates of an event.")
+
+
+class OverlaySection(Section):
+    """What is drawn on the picture."""
+
+    enabled: bool = Field(default=True, description="Draw on the picture at all.")
+    labels: bool = Field(default=True, description="Label, score and track id at each box.")
+    clock: bool = Field(default=True, description="Date and time.")
+    status: bool = Field(default=True, description="The line with the detector and the frame rate.")
+
+
+class VideoSection(Section):
+    """The annotated video."""
+
+    enabled: bool = Field(default=True, description="Write an annotated MP4.")
+    crf: int = Field(default=23, ge=0, le=51, description="x264's quality; lower is better and larger.")
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
+        default="superfast", description="x264's preset; slower is smaller and takes more of the CPU."
+    )
+    keyframe_interval: float = Field(default=1.0, gt=0, le=60, description="Seconds between key frames.")
+
+
+class SnapshotsSection(Section):
+    """A picture of each event's best moment."""
+
+    enabled: bool = Field(default=True, description="Write a JPEG of each event.")
+    quality: int = Field(default=85, ge=1, le=100, description="JPEG quality.")
+
+
+class JournalSection(Section):
+    """The memory of events."""
+
+    enabled: bool = Field(default=True, description="Keep events in the SQLite journal, edgecam.db in data_dir.")
+
+
+class JsonlSection(Section):
+    """Events as lines of JSON."""
+
+    enabled: bool = Field(default=False, description="Append each event message to events.jsonl in data_dir.")
+
+
+class PipelineSection(Section):
+    """The sizes and limits of the threads. The defaults suit nearly everybody."""
+
+    ring_frames: int = Field(default=64, ge=2, le=1000, description="Frames kept between capture and its readers.")
+    output_wait: float = Field(
+        default=0.5, ge=0, le=10, description="Longest wait, in seconds, for the boxes of a frame."
+    )
+    stop_timeout: float = Field(default=10.0, gt=0, le=600, description="Seconds each thread has to stop.")
+
+
+class Config(Section):
+    """The configuration of edgecam."""
+
+    data_dir: ConfigPath = Field(
+        default=Path("/var/lib/edgecam"), description="Where the journal, videos and pictures go."
+    )
+    detector: DetectorSection = DetectorSection()
+    tracker: TrackerSection = TrackerSection()
+    events: EventsSection = EventsSection()
+    overlay: OverlaySection = OverlaySection()
+    video: VideoSection = VideoSection()
+    snapshots: SnapshotsSection = SnapshotsSection()
+    journal: JournalSection = JournalSection()
+    jsonl: JsonlSection = JsonlSection()
+    pipeline: PipelineSection = PipelineSection()
+    cameras: dict[CameraName, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
+
+    @property
+    def enabled_cameras(self) -> dict[str, CameraConfig]:
+        """The cameras that run."""
+        return {name: camera for name, camera in self.cameras.items() if camera.enabled}

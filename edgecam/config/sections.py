@@ -1,0 +1,56 @@
+"""What all sections of the configuration share: strictness, and paths that start from the file's own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+
+class Section(BaseModel):
+    """A table of the configuration: immutable, unknown keys refused, no guessing of types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _anchored(value: str, info: ValidationInfo) -> str:
+    if "\0" in value:
+        raise ValueError("allowed is a path without NUL characters")
+    folder: Path = (info.context or {}).get("folder", Path())
+    return str(folder / value)
+
+
+def _anchored_path(value: Path, info: ValidationInfo) -> Path:
+    return Path(_anchored(str(value), info))
+
+
+def _anchored_source(value: str, info: ValidationInfo) -> str:
+    return value if "://" in value else _anchored(value, info)
+
+
+def _anchored_model(value: str, info: ValidationInfo) -> str:
+    return _anchored(value, info) if "/" in value or value.endswith(".tflite") else value
+
+
+def _anchored_labels(value: str, info: ValidationInfo) -> str:
+    return _anchored(value, info) if value else value
+
+
+ConfigPath = Annotated[Path, Field(strict=False), AfterValidator(_anchored_path)]
+"""A path; a relative one starts from the folder of the configuration file."""
+
+Source = Annotated[str, Field(min_length=1), AfterValidator(_anchored_source)]
+"""A path, or a URL such as rtsp://…, which is taken as it is."""
+
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(_anchored_model)]
+"""The name of a model, or a path to one: whatever has a slash or ends in .tflite."""
+
+LabelsPath = Annotated[str, AfterValidator(_anchored_labels)]
+"""A path, or nothing."""
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Fps = Annotated[float, Field(gt=0, le=1000)]
+Pixels = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
+Size = Annotated[tuple[Pixels, Pixels], Field(strict=False)]
+"""Width and height in pixels; even, because a chroma sample covers two."""

@@ -1,0 +1,354 @@
+"""The configuration: what is accepted, what is refused and how, and the documented example."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from edgecam.bundled import example_config
+from edgecam.config import Config, SyntheticConfig, VideoFileConfig, load, to_toml
+from edgecam.config.complaints import key_lines
+from edgecam.config.sections import Section
+from edgecam.errors import ConfigError
+
+Refusal = Callable[..., list[str]]
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    return tmp_path / "edgecam.toml"
+
+
+@pytest.fixture
+def refusal(config_file: Path) -> Refusal:
+    """Loads a text that must be refused; returns the complaints, without the path of the file."""
+
+    def complaints(text: str, **options: bool) -> list[str]:
+        config_file.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            load(config_file, **options)
+        lines = str(caught.value).split("\n")
+        assert all(line.startswith(f"{config_file}:") for line in lines)
+        return [line.removeprefix(str(config_file)) for line in lines]
+
+    return complaints
+
+
+def test_an_empty_file_gives_the_defaults(config_file: Path) -> None:
+    config_file.touch()
+    assert load(config_file) == Config()
+
+
+def test_values_are_taken_as_written(config_file: Path) -> None:
+    config_file.write_text(
+        """
+        detector.threads = 2
+        events = { threshold = 1, thresholds = { "traffic light" = 0.25 }, labels = ["person"] }
+        [cameras.front-1]
+        type = "video_file"
+        path = "rtsp://user:secret@camera.lan/1"
+        size = [640, 360]
+        [cameras.back]
+        type = "synthetic"
+        enabled = false
+        """
+    )
+    config = load(config_file)
+    assert config.detector.threads == 2
+    assert config.events.threshold == 1.0
+    assert config.events.thresholds == {"traffic light": 0.25}
+    assert config.events.labels == ("person",)
+    front = config.cameras["front-1"]
+    assert isinstance(front, VideoFileConfig)
+    assert front.path == "rtsp://user:secret@camera.lan/1"
+    assert front.size == (640, 360)
+    assert list(config.enabled_cameras) == ["front-1"]
+
+
+def test_relative_paths_start_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "edgecam.toml").write_text(
+        """
+        data_dir = "data"
+        detector = { model = "own/model.tflite", labels = "labels.txt" }
+        cameras.a = { type = "video_file", path = "clips/a.mp4" }
+        cameras.b = { type = "video_file", path = "/srv/b.mp4" }
+        """
+    )
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("etc/edgecam.toml"))
+    assert config.data_dir == tmp_path / "etc" / "data"
+    assert config.detector.model == str(tmp_path / "etc/own/model.tflite")
+    assert config.detector.labels == str(tmp_path / "etc/labels.txt")
+    paths = {name: camera.path for name, camera in config.cameras.items() if isinstance(camera, VideoFileConfig)}
+    assert paths == {"a": str(tmp_path / "etc/clips/a.mp4"), "b": "/srv/b.mp4"}
+
+
+@pytest.mark.parametrize("model", ["auto", "demo", "ssd_mobilenet_v1"])
+def test_the_name_of_a_model_is_no_path(config_file: Path, model: str) -> None:
+    config_file.write_text(f'detector.model = "{model}"')
+    assert load(config_file).detector.model == model
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("events.threshold = 40", ":1: events.threshold: 40: allowed is a number from 0 to 1"),
+        ("events.threshold = nan", ":1: events.threshold: nan: allowed is a number from 0 to 1"),
+        ("events.threshold = true", ":1: events.threshold: true: allowed is a number from 0 to 1"),
+        ('events.threshold = "0.5"', ':1: events.threshold: "0.5": allowed is a number from 0 to 1'),
+        ("[video]\n\ncrf = 23.5", ":3: video.crf: 23.5: allowed is a whole number from 0 to 51"),
+        ("tracker.max_age = 0", ":1: tracker.max_age: 0: allowed is a number above 0 and at most 60"),
+        ("overlay.clock = 1", ":1: overlay.clock: 1: allowed is true or false"),
+        ("data_dir = 5", ":1: data_dir: 5: allowed is text"),
+        ('data_dir = "a\\u0000"', ':1: data_dir: "a\\u0000": allowed is a path without NUL characters'),
+        ("detector = []", ":1: detector: []: allowed is a table"),
+        ("journal = 2026-11-01", ":1: journal: 2026-11-01: allowed is a table"),
+        ("events.labels = ['', 'dog']", ':1: events.labels[0]: "": allowed is text that is not empty'),
+        ("events.labels = 'dog'", ':1: events.labels: "dog": allowed is a list of items, each text that is not empty'),
+        (
+            "[events.thresholds]\nperson = 0.6\n'a b' = -1",
+            ':3: events.thresholds."a b": -1: allowed is a number from 0 to 1',
+        ),
+        (
+            "tracker.confirm_hits = 7",
+            ":1: tracker.confirm_window: 5: allowed is at least confirm_hits, which is 7",
+        ),
+        ("[detector]\nmodle = 'auto'", ":2: detector.modle: unknown key: did you mean model?"),
+        ("[detecter]\nmodel = 'auto'", ":1: detecter: unknown key: did you mean detector?"),
+        ("journal.wal = true", ":1: journal.wal: unknown key: known are enabled"),
+        (
+            "[cameras.front]\ntype = 'video_file'\npath = 'a.mp4'\npace = 'warp'",
+            ':4: cameras.front.pace: "warp": allowed are "realtime", "fast"',
+        ),
+        (
+            "[cameras.front]\ntype = 'video_file'",
+            ":1: cameras.front.path: missing: allowed is text that is not empty",
+        ),
+        ("[cameras.front]", ':1: cameras.front.type: missing: allowed are "synthetic", "video_file"'),
+        ("cameras.front.type = 1", ':1: cameras.front.type: 1: allowed are "synthetic", "video_file"'),
+        ("cameras.front = 1", ":1: cameras.front: 1: allowed is a table"),
+        (
+            "cameras.Front = { type = 'synthetic' }",
+            ':1: cameras.Front: "Front" as a name: allowed is text matching [a-z0-9_-]+',
+        ),
+        (
+            "cameras.a = { type = 'synthetic', size = [640, 361] }",
+            ":1: cameras.a.size[1]: 361: allowed is an even whole number from 16 to 8192",
+        ),
+        (
+            "cameras.a = { type = 'synthetic', size = [640] }",
+            ":1: cameras.a.size: [640]: allowed is a list of 2 items, each an even whole number from 16 to 8192",
+        ),
+        (
+            "cameras.a = { type = 'synthetic', light = 'night' }",
+            ':1: cameras.a.light: "night": allowed are "day", "dusk", "rain"',
+        ),
+    ],
+)
+def test_a_complaint_names_line_key_value_and_what_is_allowed(refusal: Refusal, text: str, complaint: str) -> None:
+    assert refusal(text) == [complaint]
+
+
+def test_all_complaints_come_at_once_in_the_order_of_the_file(refusal: Refusal) -> None:
+    text = """
+        # of several lines, and with a text that looks like a key
+        detector.labels = '''
+        threads = 1
+        '''
+        events.labels = [
+            "person",
+            7,
+        ]
+        [cameras.back]
+        type = "synthetic"
+        colour = "red"
+        seed = -1
+        [detector.speed]
+        """.replace("        ", "")
+    assert [complaint.split(": ")[:2] for complaint in refusal(text)] == [
+        [":6", "events.labels[1]"],
+        [":12", "cameras.back.colour"],
+        [":13", "cameras.back.seed"],
+        [":14", "detector.speed"],
+    ]
+
+
+def test_a_long_value_is_cut(refusal: Refusal) -> None:
+    (complaint,) = refusal(f"events.threshold = '{'x' * 5000}'")
+    assert len(complaint) < 150
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [("a = 1\nb =\n", ":2:4: "), ("a = 1\n[b\n", ":2:3: "), ('a = "', ":1: "), ("a = 1\na = 2\n", ":2:6: ")],
+)
+def test_what_is_not_toml_is_placed(refusal: Refusal, text: str, position: str) -> None:
+    (complaint,) = refusal(text)
+    assert complaint.startswith(f"{position}not TOML: ")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, f"a = 1{'0' * 5000}", "a = 2026-02-30"])
+def test_toml_that_python_cannot_hold_is_refused(refusal: Refusal, text: str) -> None:
+    assert len(refusal(text)) == 1
+
+
+def test_an_unusable_file_is_refused(tmp_path: Path, config_file: Path) -> None:
+    def message(path: Path) -> str:
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        return str(caught.value)
+
+    assert message(config_file) == f"{config_file}: not found: name the configuration with -c FILE or EDGECAM_CONFIG"
+    assert message(tmp_path) == f"{tmp_path}: cannot be read: Is a directory"
+    config_file.write_bytes(b"# fine\n# gr\xfc\xdfe\n")
+    assert message(config_file) == f"{config_file}:2: byte 0xfc: not UTF-8: save the file as UTF-8"
+    config_file.write_bytes(b"#" * (1 << 20) + b"\n")
+    assert "larger than 1 MiB" in message(config_file)
+    assert "cannot be read" in message(Path("a\0b"))
+
+
+def test_windows_line_ends_and_byte_order_marks_are_taken(config_file: Path) -> None:
+    config_file.write_bytes(b"\xef\xbb\xbf[events]\r\nthreshold = 0.25\r\n")
+    assert load(config_file).events.threshold == 0.25
+
+
+@pytest.mark.parametrize("text", ["", "cameras.a = { type = 'synthetic', enabled = false }"])
+def test_a_camera_may_be_demanded(refusal: Refusal, text: str) -> None:
+    (complaint,) = refusal(text, cameras_needed=True)
+    assert complaint.startswith(": cameras: none is enabled")
+
+
+def _complaints(path: Path) -> list[str]:
+    try:
+        load(path)
+    except ConfigError as error:
+        return str(error).split("\n")
+    return []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1"))))
+def test_any_text_is_a_configuration_or_an_error_of_ours(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "any.toml"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert all(line.startswith(str(path)) for line in _complaints(path))
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner.filter(lambda v: v is not None), max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*Config.model_fields, "other"]), _VALUES, max_size=4))
+def test_any_document_is_a_configuration_or_an_error_of_ours(tmp_path_factory: Any, document: dict[str, Any]) -> None:
+    path = tmp_path_factory.mktemp("config", numbered=True) / "any.toml"
+    path.write_text(to_toml(document), encoding="utf-8", newline="")
+    assert all(line.startswith(str(path)) for line in _complaints(path))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(item) for name, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.dictionaries(st.text(max_size=5), _VALUES, max_size=4))
+def test_written_toml_reads_back(document: dict[str, Any]) -> None:
+    assert tomllib.loads(to_toml(document)) == _without_none(document)
+
+
+def test_the_line_of_every_key_is_found() -> None:
+    text = example_config().read_text(encoding="utf-8")
+    found, lines = key_lines(text), text.split("\n")
+    expected = {path for path, _ in _leaves(tomllib.loads(text))}
+    assert expected <= set(found)
+    assert all(lines[found[path] - 1].startswith(f"{path[-1]} =") for path in expected)
+
+
+def test_what_is_shown_holds_no_secret(config_file: Path) -> None:
+    class WithSecret(Section):
+        password: SecretStr
+
+    assert "hunter2" not in str(WithSecret(password=SecretStr("hunter2")).model_dump(mode="json"))
+    for url in ("rtsp://user:hunter2@camera.lan:554/1", "rtsp://user:a@hunter2@camera.lan/1"):
+        config_file.write_text(f'cameras.a = {{ type = "video_file", path = "{url}" }}')
+        config = load(config_file)
+        assert config.cameras["a"].options()["path"] == url
+        shown = config.model_dump(mode="json")
+        assert "hunter2" not in str(shown)
+        assert "rtsp://user:**********@camera.lan" in shown["cameras"]["a"]["path"]
+
+
+def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+class TestExample:
+    """`config/edgecam.toml` documents every key with its default."""
+
+    def test_it_equals_the_defaults(self) -> None:
+        example = load(example_config(), cameras_needed=True)
+        assert example.model_copy(update={"cameras": {}}) == Config()
+        assert example.cameras == {"demo": SyntheticConfig(type="synthetic")}
+
+    def test_it_has_every_key(self, config_file: Path) -> None:
+        """Also those without a default, and the cameras that are not in force: both stand behind a `#`."""
+        config_file.write_text(re.sub("(?m)^#(?=[a-z\\[])", "", example_config().read_text(encoding="utf-8")))
+        whole = load(config_file).model_dump()
+        assert {path for path, value in _leaves(whole) if value is None} == set()
+        written = {path for path, _ in _leaves(tomllib.loads(config_file.read_text()))}
+        assert written == {path for path, _ in _leaves(whole)}
+        front = whole["cameras"]["front"]
+        defaults = VideoFileConfig(type="video_file", path=front["path"]).model_dump()
+        assert {key: value for key, value in front.items() if defaults[key] is not None} == {
+            key: value for key, value in defaults.items() if value is not None
+        }
+
+    def test_every_key_is_explained(self) -> None:
+        lines = example_config().read_text(encoding="utf-8").split("\n")
+        keys = [number for number, line in enumerate(lines) if re.match(r"#?[a-z_]+ = ", line)]
+        unexplained = [lines[number] for number in keys if not lines[number - 1].startswith("# ")]
+        assert unexplained == ['type = "synthetic"', '#type = "video_file"']
+
+
+def test_every_key_of_the_schema_has_a_description() -> None:
+    schema = Config.model_json_schema()
+    tables = [schema, *schema["$defs"].values()]
+    without = [
+        f"{table['title']}.{name}"
+        for table in tables
+        for name, field in table["properties"].items()
+        if "description" not in field and "$ref" not in field
+    ]
+    assert without == []
+    assert all("description" in table for table in tables)
+
+
+def test_options_are_the_keys_that_are_left_for_the_constructor() -> None:
+    assert SyntheticConfig(type="synthetic", enabled=False).options() == {
+        "seed": 1,
+        "size": (1280, 720),
+        "fps": 25.0,
+        "pace": "realtime",
+        "duration": None,
+        "place": None,
+        "light": None,
+    }
