@@ -1,0 +1,154 @@
+"""A bounds-checked reader of flatbuffers and of flexbuffer maps: no byte outside the data is ever looked at.
+
+Layout: https://flatbuffers.dev/internals. Only what TensorFlow Lite's two schemas need is read.
+"""
+
+from __future__ import annotations
+
+import struct
+
+_FLEX_INT, _FLEX_UINT, _FLEX_FLOAT, _FLEX_MAP, _FLEX_BOOL = 1, 2, 3, 9, 26
+_FLEX_CODES = {
+    _FLEX_INT: {1: "b", 2: "h", 4: "i", 8: "q"},
+    _FLEX_UINT: {1: "B", 2: "H", 4: "I", 8: "Q"},
+    _FLEX_FLOAT: {2: "e", 4: "f", 8: "d"},
+    _FLEX_BOOL: {1: "B", 2: "H", 4: "I", 8: "Q"},
+}
+
+
+class FlatbufferError(ValueError):
+    """The data is not a flatbuffer of the wanted kind, or a part of it is missing; says what is wrong."""
+
+
+class Flatbuffer:
+    """One flatbuffer. `end` is the end of the last byte anything has been read from so far."""
+
+    def __init__(self, data: bytes, identifier: bytes) -> None:
+        if data[4:8] != identifier:
+            raise FlatbufferError(f"no {identifier.decode()} mark")
+        self.data = data
+        self.end = 8
+
+    def root(self) -> Table:
+        """The root table."""
+        return Table(self, self.integer("I", 0))
+
+    def integer(self, code: str, at: int) -> int:
+        """The integer of struct format `code` at byte `at`."""
+        self.claim(at, struct.calcsize(code))
+        return int(struct.unpack_from(f"<{code}", self.data, at)[0])
+
+    def claim(self, at: int, size_bytes: int) -> None:
+        """Check that `size_bytes` bytes at `at` are there. Raises FlatbufferError."""
+        if at < 0 or at + size_bytes > len(self.data):
+            raise FlatbufferError(f"it has {len(self.data)} bytes and uses byte {at + size_bytes}")
+        self.end = max(self.end, at + size_bytes)
+
+
+class Table:
+    """One table of a flatbuffer; fields are named by their index in the schema. Absent fields give the default."""
+
+    def __init__(self, buffer: Flatbuffer, at: int) -> None:
+        self._buffer = buffer
+        self._at = at
+        vtable = at - buffer.integer("i", at)
+        vtable_size = buffer.integer("H", vtable)
+        if vtable_size < 4 or vtable_size % 2:
+            raise FlatbufferError(f"the table at byte {at} has a broken field list")
+        buffer.claim(vtable, vtable_size)
+        self._size, *self._fields = struct.unpack_from(f"<{vtable_size // 2 - 1}H", buffer.data, vtable + 2)
+        buffer.claim(at, self._size)
+
+    def integer(self, field: int, code: str, default: int = 0) -> int:
+        """A scalar of struct format `code`."""
+        at = self._find(field, struct.calcsize(code))
+        return default if at is None else self._buffer.integer(code, at)
+
+    def table(self, field: int) -> Table | None:
+        """A sub-table, None where absent."""
+        at = self._follow(field)
+        return None if at is None else Table(self._buffer, at)
+
+    def tables(self, field: int) -> list[Table]:
+        """A vector of tables."""
+        start, count = self._vector(field, 4)
+        places = range(start, start + 4 * count, 4)
+        return [Table(self._buffer, place + self._buffer.integer("I", place)) for place in places]
+
+    def integers(self, field: int, code: str = "i") -> tuple[int, ...]:
+        """A vector of integers of struct format `code`."""
+        start, count = self._vector(field, struct.calcsize(code))
+        return struct.unpack_from(f"<{count}{code}", self._buffer.data, start)
+
+    def floats(self, field: int) -> tuple[float, ...]:
+        """A vector of 32-bit floats."""
+        start, count = self._vector(field, 4)
+        return struct.unpack_from(f"<{count}f", self._buffer.data, start)
+
+    def span(self, field: int) -> tuple[int, int]:
+        """Where a vector of bytes begins and how many there are."""
+        return self._vector(field, 1)
+
+    def text(self, field: int) -> str:
+        """A string, empty where absent."""
+        start, count = self._vector(field, 1)
+        return self._buffer.data[start : start + count].decode(errors="replace")
+
+    def _vector(self, field: int, item_bytes: int) -> tuple[int, int]:
+        """First item and number of items; the number is checked against the data before anything is allocated."""
+        at = self._follow(field)
+        if at is None:
+            return 0, 0
+        count = self._buffer.integer("I", at)
+        self._buffer.claim(at + 4, count * item_bytes)
+        return at + 4, count
+
+    def _follow(self, field: int) -> int | None:
+        at = self._find(field, 4)
+        return None if at is None else at + self._buffer.integer("I", at)
+
+    def _find(self, field: int, size_bytes: int) -> int | None:
+        offset = self._fields[field] if field < len(self._fields) else 0
+        if offset == 0:
+            return None
+        if offset + size_bytes > self._size:
+            raise FlatbufferError(f"a field of the table at byte {self._at} lies outside it")
+        return self._at + int(offset)
+
+
+def flexbuffer_numbers(data: bytes) -> dict[str, float]:
+    """The plain numbers of a flexbuffer whose root is a map; other values are left out.
+
+    Raises FlatbufferError where the data is no such map. Layout: https://flatbuffers.dev/flexbuffers.
+    """
+    try:
+        width, kind, element_width = data[-1], data[-2] >> 2, 1 << (data[-2] & 3)
+        if kind != _FLEX_MAP or width not in {1, 2, 4, 8}:
+            raise FlatbufferError("options are not a map")
+        root = len(data) - 2 - width
+        return _flex_map(data, root - _flex_unsigned(data, root, width), element_width)
+    except (IndexError, struct.error, UnicodeDecodeError) as error:
+        raise FlatbufferError(f"options are damaged: {error}") from error
+
+
+def _flex_map(data: bytes, at: int, width: int) -> dict[str, float]:
+    """A map at `at`: before it its keys' offset, their width and the count, after it the values and their types."""
+    count = _flex_unsigned(data, at - width, width)
+    key_width = _flex_unsigned(data, at - 2 * width, width)
+    keys = at - 3 * width - _flex_unsigned(data, at - 3 * width, width)
+    numbers: dict[str, float] = {}
+    for index in range(count):
+        packed = data[at + count * width + index]
+        code = _FLEX_CODES.get(packed >> 2, {}).get(width)
+        if code is not None:
+            key_at = keys + index * key_width
+            start = key_at - _flex_unsigned(data, key_at, key_width)
+            key = data[start : data.index(0, start)].decode()
+            numbers[key] = float(struct.unpack_from(f"<{code}", data, at + index * width)[0])
+    return numbers
+
+
+def _flex_unsigned(data: bytes, at: int, width: int) -> int:
+    if at < 0:
+        raise FlatbufferError("options are damaged: an offset points before them")
+    return int(struct.unpack_from("<" + _FLEX_CODES[_FLEX_UINT].get(width, "Q"), data, at)[0])
