@@ -56,7 +56,7 @@ def draw_dog(look: DogLook, phase: float, stride: float, wag: float) -> list[Sha
     back = [(-half, 0.9), (-half * 0.6, 1.0), (half * 0.5, 1.0), (half, 0.98), (half * 1.06, 0.72), (half * 0.86, belly * 0.92),
             (half * 0.2, belly * 1.02), (-half * 0.5, belly * 1.2), (-half * 1.02, belly * 1.15), (-half * 1.08, 0.74)]  # fmt: skip
     shapes.append(rounded(back, look.coat))
-    shapes.append(rounded([(half * 0.9, belly), (half * 0.3, belly * 1.08), (-half * 0.5, belly * 1.25), (-half * 0.4, belly * 1.34), (half * 0.5, belly * 1.26)], pale, outlined=False))
+    shapes.append(rounded([(half * 0.88, belly * 0.98), (half * 0.2, belly * 1.04), (-half * 0.55, belly * 1.2), (-half * 0.4, belly * 1.27), (half * 0.6, belly * 1.2)], pale, outlined=False))
     if look.breed == "shepherd":
         shapes.append(rounded([(-half * 0.9, 0.98), (half * 0.6, 1.0), (half * 0.5, 0.8), (-half * 0.7, 0.78)], (58, 48, 46), outlined=False))
     if look.breed == "dalmatian":
@@ -182,8 +182,8 @@ def _bird_head(look: BirdLook, head: complex, tilt: float) -> list[Shape]:
 def draw_bird_flying(look: BirdLook, phase: float) -> list[Shape]:
     """The bird in flight facing +x, its body's centre at y = 0; `phase` is the wing beat's angle in radians."""
     beat = sin(phase)
-    near_tip = complex(-0.3 - 0.1 * beat, 0.22 + 0.78 * beat)
-    far_tip = complex(0.02 - 0.05 * beat, 0.34 + 0.62 * beat)
+    near_tip = complex(-0.28 - 0.1 * beat, 0.1 + 0.85 * beat)
+    far_tip = complex(-0.02 - 0.06 * beat, 0.5 + 0.42 * beat)
 
     def wing(root: float, tip: complex, colour: RGB) -> list[Shape]:
         middle = 0.5 * (complex(root, 0.08) + tip) + complex(0.12, 0.1)

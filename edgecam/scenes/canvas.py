@@ -16,6 +16,9 @@ _LINE = 0.0022
 Image = NDArray[np.uint8]
 Polygon = NDArray[np.int32]
 
+_SHADING: Image = np.array([[122, 134, 142], [108, 128, 138], [92, 112, 124]], np.uint8)
+_GLOW = 150 * np.clip(1 - np.hypot(*np.mgrid[-1:1:65j, -1:1:65j]), 0, 1).astype(np.float32) ** 2
+
 
 class Area(NamedTuple):
     """A rectangle of pixels, the ends exclusive."""
@@ -32,6 +35,10 @@ class Area(NamedTuple):
     def common(self, other: "Area") -> "Area":
         """The part shared with `other`."""
         return Area(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
+
+    def union(self, other: "Area") -> "Area":
+        """The smallest rectangle around both."""
+        return Area(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
 
     @property
     def empty(self) -> bool:
@@ -82,26 +89,32 @@ class Canvas:
         """The part of `area` inside the frame."""
         return area.clipped(self.width, self.height)
 
-    def paint(self, shapes: list[Shape], at: Placement, number: int, colours: list[RGB], contour: RGB) -> tuple[Area, int]:
-        """Paint an actor and mark its pixels with `number`.
+    def paint(self, shapes: list[Shape], at: Placement, number: int, colours: list[RGB], contour: RGB, lit_side: float) -> tuple[Area, int]:
+        """Paint an actor inside its contour line, lit from the side `lit_side` (-1 left, +1 right), and mark its pixels with `number`.
 
         Returns the pixels touched and how many pixels the actor would show unoccluded on an endless frame.
         """
-        silhouette, area = self.project([shape for shape in shapes if shape.outlined] or shapes, at, grow=_LINE)
+        silhouette, area = self.project([shape for shape in shapes if shape.outlined], at, grow=_LINE)
         seen = self.inside(area)
         if seen.empty:
             return seen, 1
-        polygons, _ = self.project(shapes, at)
         origin = np.array([area.x0, area.y0], np.int32) * _SUB
         mask: Image = np.zeros((area.y1 - area.y0, area.x1 - area.x0), np.uint8)
         for polygon in silhouette:
             cv2.fillPoly(mask, [polygon - origin], 1, cv2.LINE_8, _SHIFT)
             cv2.fillPoly(self.frame, [polygon], contour, cv2.LINE_AA, _SHIFT)
-        for polygon, colour in zip(polygons, colours, strict=True):
-            cv2.fillPoly(self.frame, [polygon], colour, cv2.LINE_AA, _SHIFT)
+        self.draw(shapes, at, colours)
         inner = mask[seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0]
         cv2.copyTo(inner * np.uint8(number), inner, self.owner[seen.y0 : seen.y1, seen.x0 : seen.x1])
+        window = self.frame[seen.y0 : seen.y1, seen.x0 : seen.x1]
+        shading = cv2.resize(_SHADING[:, :: int(lit_side)], mask.shape[::-1])[seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0]
+        cv2.copyTo(cv2.multiply(window, cv2.merge([shading] * 3), None, 1 / 128), inner, window)
         return seen, cv2.countNonZero(mask)
+
+    def draw(self, shapes: list[Shape], at: Placement, colours: list[RGB]) -> None:
+        """Paint shapes without contour or mark."""
+        for polygon, colour in zip(self.project(shapes, at)[0], colours, strict=True):
+            cv2.fillPoly(self.frame, [polygon], colour, cv2.LINE_AA, _SHIFT)
 
     def darken(self, polygons: list[Polygon], reach: Area, strength: float) -> Area:
         """Darken the ground under a soft silhouette; returns the pixels touched."""
@@ -117,6 +130,22 @@ class Canvas:
         mask = cv2.blur(mask, (kernel, kernel))
         window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
         cv2.multiply(window, cv2.merge([255 - mask] * 3), window, 1 / 255)
+        return area
+
+    def glow(self, lamp: Shape, at: Placement, radius: float) -> Area:
+        """Lay a soft light of `radius` units around a lamp; returns the pixels touched."""
+        centre = lamp.points.mean()
+        x = (at.x + at.scale * at.facing * centre.real) * self.width / WIDE
+        y = (at.y - at.scale * centre.imag) * self.height
+        reach = round(radius * self.height)
+        whole = Area(round(x) - reach, round(y) - reach, round(x) + reach, round(y) + reach)
+        area = self.inside(whole)
+        if area.empty:
+            return area
+        disc = cv2.resize(_GLOW, (2 * reach, 2 * reach))[area.y0 - whole.y0 : area.y1 - whole.y0, area.x0 - whole.x0 : area.x1 - whole.x0]
+        light = np.multiply(disc[:, :, None], np.array(lamp.colour, np.float32) / 255).astype(np.uint8)
+        window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
+        cv2.add(window, light, window)
         return area
 
     def mirror(self, polygons: list[Polygon], reach: Area, colours: list[RGB], strength: float) -> Area:

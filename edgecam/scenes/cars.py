@@ -140,13 +140,12 @@ def _upper(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _lamps(long: float, high: float, lights_on: bool) -> list[Shape]:
-    """Head and tail lamps, number-plate light and mirror."""
+    """Head and tail lamps."""
     head: RGB = (255, 250, 214) if lights_on else (232, 236, 226)
     tail: RGB = (255, 62, 48) if lights_on else (182, 34, 38)
-    return [
-        rounded([(0.42 * long, 0.55 * high), (0.485 * long, 0.48 * high), (0.495 * long, 0.4 * high), (0.43 * long, 0.43 * high)], head, outlined=False),
-        rounded([(-0.5 * long, 0.6 * high), (-0.455 * long, 0.6 * high), (-0.46 * long, 0.43 * high), (-0.5 * long, 0.42 * high)], tail, outlined=False),
-    ]
+    front = [(0.42 * long, 0.55 * high), (0.485 * long, 0.48 * high), (0.495 * long, 0.4 * high), (0.43 * long, 0.43 * high)]
+    rear = [(-0.5 * long, 0.6 * high), (-0.455 * long, 0.6 * high), (-0.46 * long, 0.43 * high), (-0.5 * long, 0.42 * high)]
+    return [rounded(corners, colour, outlined=False)._replace(shining=lights_on) for corners, colour in ((front, head), (rear, tail))]
 
 
 def _wheel(x: float, travelled: float, spokes: int, paint: RGB) -> list[Shape]:

@@ -81,7 +81,7 @@ def _house_and_shed(painter: Painter, light: Light, edge: float, side: float) ->
     wide = float(rng.uniform(0.42, 0.62))
     x0 = 0.0 if side < 0 else WIDE - wide
     painter.soft_discs([(x0 + wide / 2, edge + 0.035, 0.56 * wide, 0.025)], (30, 36, 30), 0.4, 0.015)
-    house(painter, light, Front(x0 - (0.05 if side < 0 else 0.0), x0 + wide + (0.05 if side > 0 else 0.0), edge + 0.035, float(rng.uniform(0.19, 0.23)), 2))
+    house(painter, light, Front(x0 - (0.05 if side < 0 else 0.0), x0 + wide + (0.05 if side > 0 else 0.0), edge + 0.035, float(rng.uniform(0.19, 0.23)), 2), False)
     if rng.random() < 0.65:
         _shed(painter, light, WIDE - 0.3 if side < 0 else 0.08, edge + 0.03)
 
@@ -145,11 +145,11 @@ def _plants(painter: Painter, edge: float) -> None:
 def _routes(edge: float) -> tuple[Route, ...]:
     """The ways through the garden."""
     return (
-        Route("people", edge + 0.12, 0.02, 15.0, 0.62, 0, 0.02),
-        Route("people", 0.87, 0.03, 13.5, 0.6, 0, 0.03),
-        Route("dogs", 0.80, 0.03, 12.0, 0.6, 0, 0.03),
-        Route("dogs", 0.95, 0.02, 14.0, 0.45, 0, 0.02),
-        Route("birds", 0.90, 0.03, 16.0, 0.66),
+        Route("people", edge + 0.12, 0.02, 15.0, 0.78, 0, 0.02),
+        Route("people", 0.87, 0.03, 13.5, 0.72, 0, 0.03),
+        Route("dogs", 0.80, 0.03, 12.0, 0.68, 0, 0.03),
+        Route("dogs", 0.95, 0.02, 14.0, 0.52, 0, 0.02),
+        Route("birds", 0.90, 0.03, 16.0, 0.72),
         Route("birds", 0.975, 0.015, 19.0, 0.42),
         Route("flight", 0.88, 0.05, 11.0, 0.4),
     )

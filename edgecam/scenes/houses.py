@@ -40,12 +40,12 @@ def row_of_houses(painter: Painter, light: Light, x0: float, x1: float, base: fl
     while x < x1:
         wide = float(rng.uniform(0.3, 0.62))
         floors = 1 if storey > 0.17 and rng.random() < 0.25 else 2
-        house(painter, light, Front(x, x + wide, base, storey * float(rng.uniform(0.94, 1.06)), floors + int(storey < 0.16 and rng.random() < 0.4)))
+        house(painter, light, Front(x, x + wide, base, storey * float(rng.uniform(0.94, 1.06)), floors + int(storey < 0.16 and rng.random() < 0.4)), True)
         x += wide + (float(rng.uniform(0.06, 0.22)) if rng.random() < 0.35 else 0.0)
 
 
-def house(painter: Painter, light: Light, front: Front) -> None:
-    """One house front with its roof."""
+def house(painter: Painter, light: Light, front: Front, shops: bool) -> None:
+    """One house front with its roof; with `shops`, some have a shop on the ground floor."""
     rng = painter.rng
     wall = _WALLS[int(rng.integers(len(_WALLS)))]
     _roof(painter, front, _ROOFS[int(rng.integers(len(_ROOFS)))])
@@ -59,7 +59,7 @@ def house(painter: Painter, light: Light, front: Front) -> None:
     columns = max(2, round((front.x1 - front.x0) / 0.14))
     pitch = (front.x1 - front.x0) / columns
     door = int(rng.integers(columns))
-    shop = rng.random() < 0.28
+    shop = shops and rng.random() < 0.3
     shutters = rng.random() < 0.4
     accent = _DOORS[int(rng.integers(len(_DOORS)))]
     for floor in range(front.floors):

@@ -41,9 +41,9 @@ def make_light(name: str, rng: np.random.Generator) -> Light:
     if name == "dusk":
         skies: tuple[tuple[RGB, RGB], ...] = (((46, 50, 104), (244, 150, 96)), ((40, 56, 110), (206, 130, 150)), ((60, 58, 120), (250, 178, 110)))
         matrix = _grade(strength * np.array([0.74, 0.66, 0.76]), 0.92, (10, 8, 20))
-        return Light(name, matrix, skies[int(rng.integers(3))], 0.15 * lean, 0.07, 0.3, float(rng.uniform(4.0, 7.5)), (26, 22, 40), True)
+        return Light(name, matrix, skies[int(rng.integers(3))], 0.15 * lean, 0.07, 0.3, float(rng.uniform(4.0, 7.5)), (24, 18, 34), True)
     matrix = _grade(strength * np.array([0.78, 0.82, 0.86]), 0.72, (14, 16, 18))
-    return Light(name, matrix, ((138, 150, 164), (196, 204, 208)), 0.0, 0.07, 0.2, float(rng.uniform(2.5, 5.5)), (38, 38, 48), bool(rng.random() < 0.5))
+    return Light(name, matrix, ((138, 150, 164), (196, 204, 208)), 0.1 * lean, 0.07, 0.2, float(rng.uniform(2.5, 5.5)), (38, 38, 48), bool(rng.random() < 0.5))
 
 
 def _grade(gain: NDArray[np.float64], saturation: float, lift: RGB) -> NDArray[np.float64]:

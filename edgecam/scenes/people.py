@@ -86,7 +86,7 @@ def draw_person(look: PersonLook, phase: float, stride: float) -> list[Shape]:
 
 def _leg(look: PersonLook, phase: float, stride: float, light: float) -> tuple[list[Shape], float]:
     """One leg and the height of its sole; the knee bends while the leg swings forward."""
-    thigh = 0.5 * stride * sin(phase) + 0.03
+    thigh = 0.5 * stride * sin(phase) + 0.03 + 0.09 * (1.0 - stride) * (1.0 if light < 1.0 else -1.0)
     bend = 0.08 + stride * 0.85 * max(0.0, cos(phase + 0.35))
     hip = 0.505j
     knee = hip + 0.235 * complex(sin(thigh), -cos(thigh))

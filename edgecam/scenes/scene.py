@@ -9,11 +9,12 @@ from edgecam.scenes.canvas import Area, Canvas, Image
 from edgecam.scenes.light import LIGHTS, Light, finish, graded, lit, make_light
 from edgecam.scenes.painter import Cutout
 from edgecam.scenes.places import PLACES, Place, make_place
+from edgecam.scenes.shapes import RGB
 from edgecam.scenes.world import Actor, Traffic
 from edgecam.types import BBox
 
 LABELS = ("person", "car", "dog", "bird")
-_SMALL = 0.05
+_SMALL, _NARROW = 0.05, 0.02
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SceneObject:
     @property
     def difficult(self) -> bool:
         """True where a detector is neither blamed for missing nor praised for finding it (as in PASCAL VOC): mostly hidden, or tiny."""
-        return self.visible < 0.5 or self.bbox.width < _SMALL * 0.6 or self.bbox.height < _SMALL
+        return self.visible < 0.5 or self.bbox.width < _NARROW or self.bbox.height < _SMALL
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,7 @@ class Scene:
         self.place, self.light_name = place or chosen_place, light or chosen_light
         self._light: Light = make_light(self.light_name, rng)
         built: Place = make_place(self.place, seed, width, height, self._light)
+        self._wet = self.place == "street" and self.light_name == "rain"
         self._backdrop, self._glow = lit(self._light, built.painter.image, built.painter.lamps)
         self._cutouts = sorted(built.painter.cutouts, key=lambda cutout: cutout.ground)
         self._traffic = Traffic(seed, built.routes, built.camera, self.light_name == "rain", self._light.lamps_on)
@@ -77,20 +79,34 @@ class Scene:
         for number, actor in enumerate(actors, start=1):
             while waiting and waiting[0].ground <= actor.ground:
                 self._cover(canvas, waiting.pop(0), touched)
-            colours = graded(self._light, [shape.colour for shape in actor.shapes])
-            areas.append(canvas.paint(actor.shapes, actor.at, number if actor.label else 0, colours, self._light.contour))
+            colours = self._colours(actor)
+            if actor.label is None:
+                canvas.draw(actor.shapes, actor.at, colours)
+                areas.append((Area(0, 0, 0, 0), 1))
+                continue
+            areas.append(canvas.paint(actor.shapes, actor.at, number, colours, self._light.contour, -np.sign(self._light.lean)))
             touched.append(areas[-1][0])
+            touched += [canvas.glow(shape, actor.at, 0.5 * actor.at.scale) for shape in actor.shapes if shape.shining]
         for cutout in waiting:
             self._cover(canvas, cutout, touched)
         return View(finish(self._light, canvas.frame, self._glow, t), _objects(canvas, actors, areas))
 
+    def _colours(self, actor: Actor) -> list[RGB]:
+        """The colours of an actor's shapes in this light; lamps keep theirs."""
+        colours = graded(self._light, [shape.colour for shape in actor.shapes])
+        return [shape.colour if shape.shining else colour for shape, colour in zip(actor.shapes, colours, strict=True)]
+
     def _cast(self, canvas: Canvas, actor: Actor) -> Area:
-        """Lay an actor's shadow on the ground; returns the pixels touched."""
+        """Lay an actor's shadow on the ground, and its reflection where that is wet; returns the pixels touched."""
         light = self._light
         if actor.label is None:
             return Area(0, 0, 0, 0)
         foot = actor.at._replace(y=actor.ground + (actor.ground - actor.at.y) * light.fall)
         silhouette, reach = canvas.project([shape for shape in actor.shapes if shape.outlined], foot, -light.fall, light.lean)
+        if self._wet:
+            mirrored, below = canvas.project(actor.shapes, actor.at._replace(y=2 * actor.ground - actor.at.y), -0.9)
+            canvas.mirror(mirrored, below, self._colours(actor), 0.2)
+            return canvas.darken(silhouette, reach, light.shadow).union(canvas.inside(below))
         return canvas.darken(silhouette, reach, light.shadow)
 
     def _cover(self, canvas: Canvas, cutout: Cutout, touched: list[Area]) -> None:

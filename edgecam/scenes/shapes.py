@@ -18,11 +18,12 @@ _HALF: Points = np.exp(1j * np.linspace(np.pi / 2, 3 * np.pi / 2, 8))
 
 
 class Shape(NamedTuple):
-    """One filled polygon. `outlined` shapes also carry the actor's contour line; inner detail does not."""
+    """One filled polygon. `outlined` shapes also carry the actor's contour line, inner detail does not; `shining` ones are lamps that are on."""
 
     points: Points
     colour: RGB
     outlined: bool = True
+    shining: bool = False
 
 
 def poly(points: Sequence[tuple[float, float]], colour: RGB, outlined: bool = False) -> Shape:
@@ -64,7 +65,7 @@ def limb(start: complex, end: complex, width: float, end_width: float, colour: R
 
 def moved(shapes: list[Shape], offset: complex) -> list[Shape]:
     """The drawing shifted by `offset`."""
-    return [Shape(shape.points + offset, shape.colour, shape.outlined) for shape in shapes]
+    return [shape._replace(points=shape.points + offset) for shape in shapes]
 
 
 def shade(colour: RGB, factor: float) -> RGB:

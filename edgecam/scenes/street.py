@@ -30,7 +30,7 @@ def build_street(painter: Painter, light: Light) -> tuple[Camera, tuple[Route, .
     _kerb(painter, far_kerb, 0.008, paving)
     _kerb(painter, _NEAR_KERB, 0.014, paving)
     if light.name == "rain":
-        wet(painter, wall, far_kerb, 1.0)
+        _wet(painter, wall, far_kerb, 1.0)
     painter.soft_discs([(WIDE / 2, wall, 1.2, 0.012)], (40, 38, 44), 0.4, 0.012)
     _furniture(painter, light, wall, far_kerb)
     return camera, _routes(camera, wall)
@@ -84,7 +84,7 @@ def _kerb(painter: Painter, y: float, size: float, colour: RGB) -> None:
         painter.line([(float(x), y - size * 0.5), (float(x), y + size)], shade(colour, 0.72), 0.0015)
 
 
-def wet(painter: Painter, wall: float, y0: float, y1: float) -> None:
+def _wet(painter: Painter, wall: float, y0: float, y1: float) -> None:
     """Lay a wavering reflection of what is above row `wall` on the ground between two rows, and puddles."""
     rng = painter.rng
     height, width = painter.image.shape[:2]
@@ -92,7 +92,8 @@ def wet(painter: Painter, wall: float, y0: float, y1: float) -> None:
     rows = np.clip(edge - np.arange(last - first) * edge // (last - first + 1) - 1, 0, edge - 1)
     mirrored = painter.image[rows]
     window = painter.image[first:last]
-    painter.image[first:last] = (window * 0.74 + mirrored * 0.26).astype(np.uint8)
+    part = np.where(np.arange(last - first) < (_NEAR_KERB - y0) * height, 0.26, 0.1)[:, None, None]
+    painter.image[first:last] = (window * (1 - part) + mirrored * part).astype(np.uint8)
     puddles = [(float(rng.uniform(0, WIDE)), float(rng.uniform(y0, y1)), float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.006, 0.014))) for _ in range(7)]
     painter.soft_discs(puddles, (176, 188, 200), 0.5, 0.008)
 
@@ -125,12 +126,12 @@ def _furniture(painter: Painter, light: Light, wall: float, far_kerb: float) -> 
 def _routes(camera: Camera, wall: float) -> tuple[Route, ...]:
     """The ways along the street; traffic keeps to its side."""
     return (
-        Route("people", wall + 0.045, 0.012, 15.0, 0.75),
-        Route("cars", wall + 0.17, 0.004, 9.5, 0.6, -1),
-        Route("cars", wall + 0.255, 0.004, 10.5, 0.55, 1),
+        Route("people", wall + 0.045, 0.012, 15.0, 0.8),
+        Route("cars", wall + 0.17, 0.004, 9.5, 0.68, -1),
+        Route("cars", wall + 0.255, 0.004, 10.5, 0.62, 1),
         Route("people", 0.885, 0.012, 13.0, 0.66, 0, 0.01),
         Route("people", 0.965, 0.015, 14.0, 0.52, 0, 0.01),
-        Route("dogs", 0.93, 0.01, 13.0, 0.5),
+        Route("dogs", 0.93, 0.01, 13.0, 0.6),
         Route("birds", 0.955, 0.025, 17.0, 0.62),
         Route("flight", 0.90, 0.04, 11.0, 0.4),
     )

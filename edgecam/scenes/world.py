@@ -116,7 +116,7 @@ def plan_trip(rng: np.random.Generator, route: Route, slot: int, first_id: int, 
     direction = route.direction or int(rng.choice([-1, 1]))
     y0 = route.y + float(rng.uniform(-route.spread, route.spread))
     y1 = y0 + float(rng.uniform(-route.slope, route.slope))
-    members, speed, leads = _company(rng, route.kind, rainy)
+    members, speed, leads = _company(rng, route.kind, rainy, camera.scale(y0) > 0.17)
     reach = max(abs(member.along) + _half_length(member) for member in members)
     length = WIDE / camera.scale(min(y0, y1)) + 2 * reach + 0.2
     pauses = route.kind in ("people", "dogs") and rng.random() < 0.3
@@ -135,8 +135,8 @@ def _half_length(member: Member) -> float:
     return 0.9
 
 
-def _company(rng: np.random.Generator, kind: str, rainy: bool) -> tuple[tuple[Member, ...], float, bool]:
-    """Who goes together, how fast in metres per second, and whether a dog is on a lead."""
+def _company(rng: np.random.Generator, kind: str, rainy: bool, near: bool) -> tuple[tuple[Member, ...], float, bool]:
+    """Who goes together, how fast in metres per second, and whether a dog is on a lead (only near by: a dog far off would be tiny)."""
     if kind == "cars":
         return (Member("car", car_look(rng), 0.0, 0.0),), float(rng.uniform(2.6, 5.5)), False
     if kind == "dogs":
@@ -148,9 +148,9 @@ def _company(rng: np.random.Generator, kind: str, rainy: bool) -> tuple[tuple[Me
     first = Member("person", person_look(rng, rainy), 0.0, 0.0)
     speed = float(rng.uniform(1.0, 1.7))
     draw = rng.random()
-    if kind == "people" and draw < 0.3:
+    if kind == "people" and draw < (0.4 if near else 0.0):
         return (first, Member("dog", dog_look(rng), float(rng.uniform(1.35, 1.6)), 0.006)), speed, True
-    if draw < 0.52:
+    if draw < 0.58:
         return (first, Member("person", person_look(rng, rainy), float(rng.uniform(0.85, 1.1)), 0.008)), speed, False
     return (first,), speed, False
 
@@ -196,7 +196,7 @@ def _lead(person: Actor, dog: Actor) -> Actor:
     hand = complex(person.at.x + person.at.facing * 0.1 * person.at.scale, person.at.y - 0.52 * person.at.scale)
     collar = complex(dog.at.x + dog.at.facing * 0.62 * dog.at.scale, dog.at.y - 1.05 * dog.at.scale)
     sag = 0.5 * (hand + collar) + 0.02j
-    upper, lower = np.array([hand, sag, collar]), np.array([collar, sag + 0.003j, hand + 0.003j])
+    upper, lower = np.array([hand, sag, collar]), np.array([collar, sag + 0.004j, hand + 0.002j])
     return Actor(None, 0, Placement(0.0, 0.0, 1.0, 1.0), dog.ground, [Shape(np.concatenate([upper, lower]).conj(), (120, 60, 44), False)])
 
 
