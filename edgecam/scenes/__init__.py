@@ -1,4 +1,4 @@
-"""The project's own world: rendered streets and gardens with people, cars, dogs and birds, and exact boxes around them."""
+"""The project's own world: rendered streets and gardens with people, cars, dogs and birds, and exact boxes."""
 
 from edgecam.scenes.scene import LABELS, Scene, SceneObject, View
 

@@ -53,12 +53,31 @@ def draw_dog(look: DogLook, phase: float, stride: float, wag: float) -> list[Sha
     shapes += _dog_leg(half * 0.74, belly, phase + pi, stride, dark, front=True)
     shapes += _dog_leg(-half * 0.72, belly, phase, stride, dark, front=False)
     shapes += _dog_tail(look, half, wag)
-    back = [(-half, 0.9), (-half * 0.6, 1.0), (half * 0.5, 1.0), (half, 0.98), (half * 1.06, 0.72), (half * 0.86, belly * 0.92),
-            (half * 0.2, belly * 1.02), (-half * 0.5, belly * 1.2), (-half * 1.02, belly * 1.15), (-half * 1.08, 0.74)]  # fmt: skip
+    back = [(-half, 0.9), (-half * 0.6, 1.0), (half * 0.5, 1.0), (half, 0.98), (half * 1.06, 0.72)]
+    underside = [(0.86, 0.92), (0.2, 1.02), (-0.5, 1.2), (-1.02, 1.15)]
+    back += [(half * x, belly * y) for x, y in underside] + [(-half * 1.08, 0.74)]
     shapes.append(rounded(back, look.coat))
-    shapes.append(rounded([(half * 0.88, belly * 0.98), (half * 0.2, belly * 1.04), (-half * 0.55, belly * 1.2), (-half * 0.4, belly * 1.27), (half * 0.6, belly * 1.2)], pale, outlined=False))
+    shapes.append(
+        rounded(
+            [
+                (half * 0.88, belly * 0.98),
+                (half * 0.2, belly * 1.04),
+                (-half * 0.55, belly * 1.2),
+                (-half * 0.4, belly * 1.27),
+                (half * 0.6, belly * 1.2),
+            ],
+            pale,
+            outlined=False,
+        )
+    )
     if look.breed == "shepherd":
-        shapes.append(rounded([(-half * 0.9, 0.98), (half * 0.6, 1.0), (half * 0.5, 0.8), (-half * 0.7, 0.78)], (58, 48, 46), outlined=False))
+        shapes.append(
+            rounded(
+                [(-half * 0.9, 0.98), (half * 0.6, 1.0), (half * 0.5, 0.8), (-half * 0.7, 0.78)],
+                (58, 48, 46),
+                outlined=False,
+            )
+        )
     if look.breed == "dalmatian":
         spots = ((-0.7, 0.86), (-0.35, 0.74), (-0.1, 0.92), (0.2, 0.78), (0.5, 0.9), (0.72, 0.74), (-0.6, 0.68))
         shapes += [disc(complex(half * x, y), 0.055, 0.045, (48, 44, 48), outlined=False) for x, y in spots]
@@ -68,7 +87,7 @@ def draw_dog(look: DogLook, phase: float, stride: float, wag: float) -> list[Sha
     return shapes + _dog_head(look, complex(half * 0.92, 0.9 + nod), pale, dark)
 
 
-def _dog_leg(x: float, length: float, phase: float, stride: float, colour: RGB, front: bool) -> list[Shape]:
+def _dog_leg(x: float, length: float, phase: float, stride: float, colour: RGB, *, front: bool) -> list[Shape]:
     """One leg in two parts and its paw; lifted while it swings forward."""
     swing = 0.55 * stride * sin(phase)
     lift = 0.16 * stride * max(0.0, cos(phase))
@@ -109,7 +128,9 @@ def _dog_head(look: DogLook, neck: complex, pale: RGB, dark: RGB) -> list[Shape]
         disc(head + complex(0.09, 0.045), 0.026, 0.03, (28, 22, 24), outlined=False),
     ]
     if not look.upright_ears:
-        shapes.append(disc(head + complex(-0.08, -0.04), 0.07, 0.15, dark if look.breed != "dalmatian" else (54, 48, 52), 0.15))
+        shapes.append(
+            disc(head + complex(-0.08, -0.04), 0.07, 0.15, dark if look.breed != "dalmatian" else (54, 48, 52), 0.15)
+        )
     return shapes
 
 
@@ -130,7 +151,15 @@ class BirdLook:
 _SPECIES: dict[str, tuple[float, RGB, RGB, RGB, RGB, RGB, RGB]] = {
     # height in metres, body, wing, head, beak, legs, breast
     "pigeon": (0.46, (132, 142, 162), (164, 172, 188), (70, 92, 116), (64, 60, 64), (214, 90, 84), (104, 122, 128)),
-    "brown pigeon": (0.46, (170, 128, 104), (196, 158, 132), (126, 84, 74), (70, 60, 58), (214, 90, 84), (150, 112, 104)),
+    "brown pigeon": (
+        0.46,
+        (170, 128, 104),
+        (196, 158, 132),
+        (126, 84, 74),
+        (70, 60, 58),
+        (214, 90, 84),
+        (150, 112, 104),
+    ),
     "crow": (0.52, (46, 48, 64), (66, 70, 94), (40, 42, 56), (34, 34, 40), (40, 38, 42), (60, 62, 80)),
     "gull": (0.54, (246, 246, 244), (170, 180, 194), (250, 250, 248), (242, 178, 48), (240, 150, 70), (250, 250, 250)),
     "magpie": (0.50, (38, 42, 56), (40, 82, 138), (36, 36, 46), (30, 30, 36), (38, 36, 42), (244, 244, 244)),
@@ -146,7 +175,10 @@ def bird_look(rng: np.random.Generator) -> BirdLook:
 
 
 def draw_bird_standing(look: BirdLook, peck: float, hop: float) -> list[Shape]:
-    """The bird facing +x, feet on y = 0, one unit tall; `peck` 0 (head up) to 1 (beak on the ground), `hop` its lift in units."""
+    """The bird facing +x, feet on y = 0, one unit tall.
+
+    `peck` runs from 0 (head up) to 1 (beak on the ground); `hop` is its lift in units.
+    """
     tilt = -0.35 * peck
     turn = complex(cos(tilt), sin(tilt))
     pivot = 0.38j
@@ -156,14 +188,33 @@ def draw_bird_standing(look: BirdLook, peck: float, hop: float) -> list[Shape]:
         shapes += [limb(hip, foot, 0.05, 0.04, look.legs), limb(foot, foot + 0.1, 0.045, 0.03, look.legs)]
     trunk: list[Shape] = [
         rounded([(-0.35, 0.5), (-0.85, 0.34), (-0.82, 0.24), (-0.3, 0.36)], shade(look.wing, 0.7)),
-        rounded([(0.36, 0.78), (0.46, 0.56), (0.3, 0.32), (-0.02, 0.24), (-0.4, 0.34), (-0.56, 0.44), (-0.3, 0.62), (0.1, 0.76)], look.body),
+        rounded(
+            [
+                (0.36, 0.78),
+                (0.46, 0.56),
+                (0.3, 0.32),
+                (-0.02, 0.24),
+                (-0.4, 0.34),
+                (-0.56, 0.44),
+                (-0.3, 0.62),
+                (0.1, 0.76),
+            ],
+            look.body,
+        ),
         rounded([(0.4, 0.64), (0.42, 0.5), (0.26, 0.34), (0.02, 0.27), (0.16, 0.46)], look.breast, outlined=False),
-        rounded([(0.2, 0.64), (0.16, 0.44), (-0.2, 0.36), (-0.66, 0.38), (-0.3, 0.58), (0.0, 0.68)], look.wing, outlined=False),
+        rounded(
+            [(0.2, 0.64), (0.16, 0.44), (-0.2, 0.36), (-0.66, 0.38), (-0.3, 0.58), (0.0, 0.68)],
+            look.wing,
+            outlined=False,
+        ),
         rounded([(-0.02, 0.46), (-0.26, 0.4), (-0.64, 0.38), (-0.3, 0.5)], shade(look.wing, 0.62), outlined=False),
     ]
     head = complex(0.34 + 0.16 * peck, 0.84 - 0.56 * peck)
     shapes += [Shape(pivot + (part.points - pivot) * turn, part.colour, part.outlined) for part in trunk]
-    shapes += [limb(complex(0.27, 0.64 - 0.16 * peck), head, 0.27, 0.21, look.head), *_bird_head(look, head, -0.9 * peck)]
+    shapes += [
+        limb(complex(0.27, 0.64 - 0.16 * peck), head, 0.27, 0.21, look.head),
+        *_bird_head(look, head, -0.9 * peck),
+    ]
     return moved(shapes, complex(0.0, hop))
 
 
@@ -189,13 +240,21 @@ def draw_bird_flying(look: BirdLook, phase: float) -> list[Shape]:
         middle = 0.5 * (complex(root, 0.08) + tip) + complex(0.12, 0.1)
         lead = [(root + 0.2, 0.08), (middle.real + 0.14, middle.imag), (tip.real, tip.imag)]
         trail = [(tip.real - 0.16, tip.imag - 0.05), (middle.real - 0.3, middle.imag - 0.12), (root - 0.3, 0.02)]
-        inner = [(root + 0.1, 0.06), (middle.real, middle.imag - 0.02), (middle.real - 0.22, middle.imag - 0.1), (root - 0.22, 0.02)]
+        inner = [
+            (root + 0.1, 0.06),
+            (middle.real, middle.imag - 0.02),
+            (middle.real - 0.22, middle.imag - 0.1),
+            (root - 0.22, 0.02),
+        ]
         return [rounded(lead + trail, colour), rounded(inner, mix(colour, look.body, 0.55), outlined=False)]
 
     return [
         *wing(0.12, far_tip, shade(look.wing, 0.72)),
         rounded([(-0.4, 0.06), (-0.86, 0.12), (-0.9, -0.06), (-0.4, -0.06)], shade(look.wing, 0.7)),
-        rounded([(0.5, 0.08), (0.5, -0.08), (0.2, -0.2), (-0.2, -0.18), (-0.55, -0.04), (-0.5, 0.06), (0.0, 0.16)], look.body),
+        rounded(
+            [(0.5, 0.08), (0.5, -0.08), (0.2, -0.2), (-0.2, -0.18), (-0.55, -0.04), (-0.5, 0.06), (0.0, 0.16)],
+            look.body,
+        ),
         rounded([(0.44, -0.02), (0.2, -0.17), (-0.2, -0.15), (0.1, -0.05)], look.breast, outlined=False),
         *_bird_head(look, complex(0.52, 0.08), -0.1),
         *wing(0.0, near_tip, look.wing),

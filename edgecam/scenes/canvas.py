@@ -16,7 +16,8 @@ _LINE = 0.0022
 Image = NDArray[np.uint8]
 Polygon = NDArray[np.int32]
 
-_SHADING: Image = np.array([[122, 134, 142], [108, 128, 138], [92, 112, 124]], np.uint8)
+_FROM_RIGHT: Image = np.array([[122, 134, 142], [108, 128, 138], [92, 112, 124]], np.uint8)
+_SHADING: dict[int, Image] = {1: _FROM_RIGHT, -1: np.ascontiguousarray(_FROM_RIGHT[:, ::-1])}
 _GLOW = 150 * np.clip(1 - np.hypot(*np.mgrid[-1:1:65j, -1:1:65j]), 0, 1).astype(np.float32) ** 2
 
 
@@ -47,7 +48,7 @@ class Area(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """Where a drawing stands: its origin in units of the picture height (x up to 16/9), units per drawing unit, facing +1 or -1."""
+    """Where a drawing stands: its origin and unit in picture heights (x up to 16/9), facing +1 or -1."""
 
     x: float
     y: float
@@ -58,7 +59,7 @@ class Placement(NamedTuple):
 class Canvas:
     """A frame under construction with, for every pixel, the number of the actor seen there (0: none).
 
-    One unit is the picture's height; the picture is 16/9 units wide at any pixel size, so that every size shows the same.
+    One unit is the picture's height; the picture is 16/9 units wide at any pixel size, so every size shows the same.
     """
 
     def __init__(self, frame: Image) -> None:
@@ -67,10 +68,13 @@ class Canvas:
         self.height, self.width = frame.shape[:2]
         self.owner: Image = np.zeros((self.height, self.width), np.uint8)
 
-    def project(self, shapes: list[Shape], at: Placement, upright: float = 1.0, lean: float = 0.0, grow: float = 0.0) -> tuple[list[Polygon], Area]:
+    def project(
+        self, shapes: list[Shape], at: Placement, upright: float = 1.0, lean: float = 0.0, grow: float = 0.0
+    ) -> tuple[list[Polygon], Area]:
         """The shapes as fixed-point pixel polygons, and the pixels they touch (may reach outside the frame).
 
-        `upright` scales heights (negative: mirrored below), `lean` shears them, `grow` moves every edge outwards by so many units.
+        `upright` scales heights (negative: mirrored below), `lean` shears them, `grow` moves every edge outwards by so
+        many units.
         """
         points = np.concatenate([shape.points for shape in shapes])
         sizes = np.array([len(shape.points) for shape in shapes])
@@ -89,8 +93,10 @@ class Canvas:
         """The part of `area` inside the frame."""
         return area.clipped(self.width, self.height)
 
-    def paint(self, shapes: list[Shape], at: Placement, number: int, colours: list[RGB], contour: RGB, lit_side: float) -> tuple[Area, int]:
-        """Paint an actor inside its contour line, lit from the side `lit_side` (-1 left, +1 right), and mark its pixels with `number`.
+    def paint(
+        self, shapes: list[Shape], at: Placement, number: int, colours: list[RGB], contour: RGB, lit_side: float
+    ) -> tuple[Area, int]:
+        """Paint an actor inside its contour line, lit from `lit_side` (-1: left), and mark its pixels with `number`.
 
         Returns the pixels touched and how many pixels the actor would show unoccluded on an endless frame.
         """
@@ -107,7 +113,9 @@ class Canvas:
         inner = mask[seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0]
         cv2.copyTo(inner * np.uint8(number), inner, self.owner[seen.y0 : seen.y1, seen.x0 : seen.x1])
         window = self.frame[seen.y0 : seen.y1, seen.x0 : seen.x1]
-        shading = cv2.resize(_SHADING[:, :: int(lit_side)], mask.shape[::-1])[seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0]
+        shading = cv2.resize(_SHADING[int(lit_side)], mask.shape[::-1])[
+            seen.y0 - area.y0 : seen.y1 - area.y0, seen.x0 - area.x0 : seen.x1 - area.x0
+        ]
         cv2.copyTo(cv2.multiply(window, cv2.merge([shading] * 3), None, 1 / 128), inner, window)
         return seen, cv2.countNonZero(mask)
 
@@ -127,9 +135,9 @@ class Canvas:
         for polygon in polygons:
             cv2.fillPoly(mask, [polygon - origin], round(255 * strength), cv2.LINE_8, _SHIFT)
         kernel = 2 * blur_px + 1
-        mask = cv2.blur(mask, (kernel, kernel))
+        light = cv2.bitwise_not(cv2.blur(mask, (kernel, kernel)))
         window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
-        cv2.multiply(window, cv2.merge([255 - mask] * 3), window, 1 / 255)
+        cv2.multiply(window, cv2.merge([light] * 3), window, 1 / 255)
         return area
 
     def glow(self, lamp: Shape, at: Placement, radius: float) -> Area:
@@ -142,7 +150,9 @@ class Canvas:
         area = self.inside(whole)
         if area.empty:
             return area
-        disc = cv2.resize(_GLOW, (2 * reach, 2 * reach))[area.y0 - whole.y0 : area.y1 - whole.y0, area.x0 - whole.x0 : area.x1 - whole.x0]
+        disc = cv2.resize(_GLOW, (2 * reach, 2 * reach))[
+            area.y0 - whole.y0 : area.y1 - whole.y0, area.x0 - whole.x0 : area.x1 - whole.x0
+        ]
         light = np.multiply(disc[:, :, None], np.array(lamp.colour, np.float32) / 255).astype(np.uint8)
         window = self.frame[area.y0 : area.y1, area.x0 : area.x1]
         cv2.add(window, light, window)
@@ -158,8 +168,8 @@ class Canvas:
         origin = np.array([area.x0, area.y0], np.int32) * _SUB
         for polygon, colour in zip(polygons, colours, strict=True):
             cv2.fillPoly(reflected, [polygon - origin], colour, cv2.LINE_8, _SHIFT)
-        reflected = cv2.blur(reflected, (3, max(3, (self.height // 60) | 1)))
-        cv2.addWeighted(window, 1 - strength, reflected, strength, 0, window)
+        blurred = cv2.blur(reflected, (3, max(3, (self.height // 60) | 1)))
+        cv2.addWeighted(window, 1 - strength, blurred, strength, 0, window)
         return area
 
 

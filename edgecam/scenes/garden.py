@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from edgecam.scenes.camera import Camera
 from edgecam.scenes.canvas import WIDE
 from edgecam.scenes.houses import Front, house
 from edgecam.scenes.light import Light
 from edgecam.scenes.painter import Painter
 from edgecam.scenes.scenery import far_trees, flower_bed, hedge, planter, sky, tree
 from edgecam.scenes.shapes import RGB, mix, shade
-from edgecam.scenes.world import Camera, Route
+from edgecam.scenes.trips import Route
 
 _GRASS: tuple[RGB, ...] = ((122, 168, 78), (106, 156, 82), (140, 172, 86), (118, 160, 96))
 _WOOD: tuple[RGB, ...] = ((172, 128, 88), (150, 138, 124), (196, 164, 122), (122, 92, 70), (228, 224, 214))
@@ -30,7 +31,12 @@ def build_garden(painter: Painter, light: Light) -> tuple[Camera, tuple[Route, .
     _path(painter, camera, edge, side)
     flower_bed(painter, 0.0, WIDE, edge + 0.012, 0.016)
     if light.name == "rain":
-        painter.soft_discs([(float(rng.uniform(0, WIDE)), float(rng.uniform(edge + 0.1, 1.0)), 0.1, 0.01) for _ in range(5)], (170, 184, 190), 0.5, 0.008)
+        painter.soft_discs(
+            [(float(rng.uniform(0, WIDE)), float(rng.uniform(edge + 0.1, 1.0)), 0.1, 0.01) for _ in range(5)],
+            (170, 184, 190),
+            0.5,
+            0.008,
+        )
     _plants(painter, edge)
     return camera, _routes(edge)
 
@@ -48,14 +54,29 @@ def _boundary(painter: Painter, edge: float) -> None:
     if kind == 1:
         painter.rect(0.0, top - 0.01, WIDE, edge, (96, 132, 74))
         for x in np.arange(0.0, WIDE, 0.05):
-            painter.disc(float(x), top + float(rng.uniform(-0.03, 0.01)), 0.05, 0.035, shade((96, 136, 74), float(rng.uniform(0.85, 1.1))))
+            painter.disc(
+                float(x),
+                top + float(rng.uniform(-0.03, 0.01)),
+                0.05,
+                0.035,
+                shade((96, 136, 74), float(rng.uniform(0.85, 1.1))),
+            )
     for y in (top + 0.02, edge - 0.03):
         painter.rect(0.0, y, WIDE, y + 0.012, shade(wood, 0.8))
     for x in np.arange(0.0, WIDE, step):
         board = shade(wood, float(rng.uniform(0.9, 1.06)))
         wide = step * (0.94 if kind == 0 else 0.55)
         left = float(x)
-        painter.fill([(left, top + 0.008), (left + wide / 2, top - (0.0 if kind == 0 else 0.008)), (left + wide, top + 0.008), (left + wide, edge), (left, edge)], board)
+        painter.fill(
+            [
+                (left, top + 0.008),
+                (left + wide / 2, top - (0.0 if kind == 0 else 0.008)),
+                (left + wide, top + 0.008),
+                (left + wide, edge),
+                (left, edge),
+            ],
+            board,
+        )
         painter.rect(left + wide - 0.003, top + 0.01, left + wide, edge, shade(board, 0.82))
 
 
@@ -72,7 +93,9 @@ def _lawn(painter: Painter, camera: Camera, edge: float) -> None:
     for _ in range(int(rng.integers(20, 90))):
         y = edge + 0.04 + (0.95 - edge) * float(rng.uniform(0, 1)) ** 0.7
         size = 0.018 * camera.scale(y)
-        painter.disc(float(rng.uniform(0, WIDE)), y, size, 0.7 * size, (246, 244, 226) if rng.random() < 0.7 else (246, 214, 80))
+        painter.disc(
+            float(rng.uniform(0, WIDE)), y, size, 0.7 * size, (246, 244, 226) if rng.random() < 0.7 else (246, 214, 80)
+        )
 
 
 def _house_and_shed(painter: Painter, light: Light, edge: float, side: float) -> None:
@@ -81,7 +104,18 @@ def _house_and_shed(painter: Painter, light: Light, edge: float, side: float) ->
     wide = float(rng.uniform(0.42, 0.62))
     x0 = 0.0 if side < 0 else WIDE - wide
     painter.soft_discs([(x0 + wide / 2, edge + 0.035, 0.56 * wide, 0.025)], (30, 36, 30), 0.4, 0.015)
-    house(painter, light, Front(x0 - (0.05 if side < 0 else 0.0), x0 + wide + (0.05 if side > 0 else 0.0), edge + 0.035, float(rng.uniform(0.19, 0.23)), 2), False)
+    house(
+        painter,
+        light,
+        Front(
+            x0 - (0.05 if side < 0 else 0.0),
+            x0 + wide + (0.05 if side > 0 else 0.0),
+            edge + 0.035,
+            float(rng.uniform(0.19, 0.23)),
+            2,
+        ),
+        shops=False,
+    )
     if rng.random() < 0.65:
         _shed(painter, light, WIDE - 0.3 if side < 0 else 0.08, edge + 0.03)
 
@@ -95,14 +129,22 @@ def _shed(painter: Painter, light: Light, x: float, base: float) -> None:
     painter.rect(x, base - high, x + wide, base, wood)
     for part in np.arange(0.0, 1.0, 0.09):
         painter.line([(x, base - high * float(part)), (x + wide, base - high * float(part))], shade(wood, 0.82), 0.002)
-    painter.fill([(x - 0.02, base - high), (x + wide / 2, base - high - 0.075), (x + wide + 0.02, base - high)], (92, 88, 92))
-    painter.fill([(x + 0.004, base - high), (x + wide / 2, base - high - 0.055), (x + wide - 0.004, base - high)], shade(wood, 1.08))
+    painter.fill(
+        [(x - 0.02, base - high), (x + wide / 2, base - high - 0.075), (x + wide + 0.02, base - high)], (92, 88, 92)
+    )
+    painter.fill(
+        [(x + 0.004, base - high), (x + wide / 2, base - high - 0.055), (x + wide - 0.004, base - high)],
+        shade(wood, 1.08),
+    )
     painter.rect(x + 0.025, base - 0.15, x + 0.09, base, shade(wood, 0.74))
     painter.disc(x + 0.08, base - 0.075, 0.004, 0.004, (60, 56, 56))
     painter.rect(x + 0.125, base - 0.145, x + 0.19, base - 0.085, (240, 236, 226))
     painter.rect(x + 0.13, base - 0.14, x + 0.185, base - 0.09, (126, 156, 170))
     if light.lamps_on:
-        painter.shine([(x + 0.13, base - 0.14), (x + 0.185, base - 0.14), (x + 0.185, base - 0.09), (x + 0.13, base - 0.09)], (255, 206, 128))
+        painter.shine(
+            [(x + 0.13, base - 0.14), (x + 0.185, base - 0.14), (x + 0.185, base - 0.09), (x + 0.13, base - 0.09)],
+            (255, 206, 128),
+        )
     painter.rect(x + 0.156, base - 0.14, x + 0.159, base - 0.09, (240, 236, 226))
 
 
@@ -118,7 +160,10 @@ def _path(painter: Painter, camera: Camera, edge: float, side: float) -> None:
         left.append((WIDE / 2 + (along - 0.55) * camera.scale(y), y))
         right.append((WIDE / 2 + (along + 0.55) * camera.scale(y), y))
     outline = left + right[::-1]
-    painter.fill([(x + (0.008 if index >= len(left) else -0.008), y) for index, (x, y) in enumerate(outline)], shade(colour, 0.78))
+    painter.fill(
+        [(x + (0.008 if index >= len(left) else -0.008), y) for index, (x, y) in enumerate(outline)],
+        shade(colour, 0.78),
+    )
     painter.fill(outline, colour)
     for index in range(1, 24, 2):
         painter.line([left[index], right[index]], shade(colour, 0.86), 0.0022)

@@ -1,4 +1,4 @@
-"""Owns the light: day, dusk and rain; how each colours things, and the noise and rain laid over the finished picture."""
+"""Owns the light: day, dusk and rain; how each colours things, and the noise and rain over the finished picture."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +15,11 @@ LIGHTS = ("day", "dusk", "rain")
 
 @dataclass(frozen=True)
 class Light:
-    """One scene's light. `matrix` grades colours (3x4, on 0 to 255); the sun throws shadows `lean` metres aside and `fall` metres towards
-    the camera per metre of height; noise in grey levels."""
+    """One scene's light.
+
+    `matrix` grades colours (3x4, on 0 to 255); the sun throws shadows `lean` metres aside and `fall` metres towards the
+    camera per metre of height; `noise` is a deviation in grey levels.
+    """
 
     name: str
     matrix: NDArray[np.float64]
@@ -35,15 +38,53 @@ def make_light(name: str, rng: np.random.Generator) -> Light:
     lean = float(rng.choice([-1, 1]) * rng.uniform(0.35, 0.8))
     warm = float(rng.uniform(-0.03, 0.04))
     if name == "day":
-        tops: tuple[tuple[RGB, RGB], ...] = (((92, 160, 224), (206, 230, 244)), ((110, 176, 220), (236, 238, 224)), ((142, 180, 214), (226, 232, 236)))
+        tops: tuple[tuple[RGB, RGB], ...] = (
+            ((92, 160, 224), (206, 230, 244)),
+            ((110, 176, 220), (236, 238, 224)),
+            ((142, 180, 214), (226, 232, 236)),
+        )
         matrix = _grade(strength * np.array([1.0 + warm, 1.0, 1.0 - warm]), 1.0, (0, 0, 0))
-        return Light(name, matrix, tops[int(rng.integers(3))], lean, float(rng.uniform(0.1, 0.2)), 0.34, float(rng.uniform(1.5, 4.0)), (44, 38, 50), False)
+        return Light(
+            name,
+            matrix,
+            tops[int(rng.integers(3))],
+            lean,
+            float(rng.uniform(0.1, 0.2)),
+            0.34,
+            float(rng.uniform(1.5, 4.0)),
+            (44, 38, 50),
+            False,
+        )
     if name == "dusk":
-        skies: tuple[tuple[RGB, RGB], ...] = (((46, 50, 104), (244, 150, 96)), ((40, 56, 110), (206, 130, 150)), ((60, 58, 120), (250, 178, 110)))
+        skies: tuple[tuple[RGB, RGB], ...] = (
+            ((46, 50, 104), (244, 150, 96)),
+            ((40, 56, 110), (206, 130, 150)),
+            ((60, 58, 120), (250, 178, 110)),
+        )
         matrix = _grade(strength * np.array([0.74, 0.66, 0.76]), 0.92, (10, 8, 20))
-        return Light(name, matrix, skies[int(rng.integers(3))], 0.15 * lean, 0.07, 0.3, float(rng.uniform(4.0, 7.5)), (24, 18, 34), True)
+        return Light(
+            name,
+            matrix,
+            skies[int(rng.integers(3))],
+            0.15 * lean,
+            0.07,
+            0.3,
+            float(rng.uniform(4.0, 7.5)),
+            (24, 18, 34),
+            True,
+        )
     matrix = _grade(strength * np.array([0.78, 0.82, 0.86]), 0.72, (14, 16, 18))
-    return Light(name, matrix, ((138, 150, 164), (196, 204, 208)), 0.1 * lean, 0.07, 0.2, float(rng.uniform(2.5, 5.5)), (38, 38, 48), bool(rng.random() < 0.5))
+    return Light(
+        name,
+        matrix,
+        ((138, 150, 164), (196, 204, 208)),
+        0.1 * lean,
+        0.07,
+        0.2,
+        float(rng.uniform(2.5, 5.5)),
+        (38, 38, 48),
+        bool(rng.random() < 0.5),
+    )
 
 
 def _grade(gain: NDArray[np.float64], saturation: float, lift: RGB) -> NDArray[np.float64]:
@@ -60,23 +101,25 @@ def graded(light: Light, colours: list[RGB]) -> list[RGB]:
 
 
 def lit(light: Light, image: Image, lamps: Image) -> tuple[Image, Image | None]:
-    """A painted picture as it looks in this light with its lamps lit, and the soft glow they lay over everything (None: no lamp)."""
+    """A painted picture as it looks in this light, and the soft glow of its lamps over everything (None: no lamp)."""
     picture = np.asarray(cv2.transform(image, light.matrix), np.uint8)
     if not light.lamps_on or not lamps.any():
         return picture, None
     height, width = image.shape[:2]
     small = cv2.resize(lamps, (160, 90), interpolation=cv2.INTER_AREA)
     halo = cv2.addWeighted(cv2.GaussianBlur(small, (0, 0), 2.2), 0.35, cv2.GaussianBlur(small, (0, 0), 8), 0.9, 0)
-    return np.asarray(cv2.max(picture, lamps), np.uint8), np.asarray(cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.max(picture, lamps), np.uint8), np.asarray(
+        cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8
+    )
 
 
 @lru_cache(maxsize=4)
 def _noise_tile(width: int, height: int) -> Image:
-    """Sensor noise around 128 with a deviation of 20, mostly in brightness, larger than the frame so that it can be shifted."""
+    """Sensor noise about 128, deviation 20, mostly in brightness; larger than the frame so that it can be shifted."""
     rng = np.random.Generator(np.random.PCG64(7))
     luma = rng.normal(0, 18, (height + 64, width + 64, 1)).astype(np.float32)
     chroma = rng.normal(0, 9, (height + 64, width + 64, 3)).astype(np.float32)
-    return np.clip(luma + chroma + 128, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(luma + chroma + 128, 0, 255), np.uint8)
 
 
 @lru_cache(maxsize=4)
@@ -92,7 +135,7 @@ def _rain_tile(width: int, height: int) -> Image:
             end = (int((x * width - 0.18 * length * height) * 16), int((top + length) * height * 16))
             cv2.line(tile, start, end, (value, value, value), 1, cv2.LINE_AA, 4)
     tile[height:] = tile[:height]
-    return cv2.blur(tile, (1, 3))
+    return np.asarray(cv2.blur(tile, (1, 3)), np.uint8)
 
 
 def finish(light: Light, frame: Image, glow: Image | None, t: float) -> Image:

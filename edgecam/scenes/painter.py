@@ -1,4 +1,4 @@
-"""Owns the still part of a scene while it is being painted: the backdrop, and the cut-outs of what stands in front of the actors."""
+"""Owns the still part of a scene while it is painted: the backdrop, and the cut-outs of what can hide the actors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam.scenes.camera import Camera
 from edgecam.scenes.canvas import WIDE, Area, Image
 from edgecam.scenes.shapes import RGB, shade
-from edgecam.scenes.world import Camera
 
 _SHIFT = 4
 _SUB = 1 << _SHIFT
@@ -22,7 +22,7 @@ XY = tuple[float, float]
 
 
 class Cutout(NamedTuple):
-    """Something standing at row `ground` that hides actors farther away: where it is and how much each pixel hides (0 to 255)."""
+    """Something standing at row `ground` that hides actors farther away: where, and how much (0 to 255 per pixel)."""
 
     ground: float
     area: Area
@@ -53,7 +53,9 @@ class Painter:
         yield
         x, y, width, height = cv2.boundingRect(self._alpha)
         if width and height:
-            self.cutouts.append(Cutout(ground, Area(x, y, x + width, y + height), self._alpha[y : y + height, x : x + width].copy()))
+            self.cutouts.append(
+                Cutout(ground, Area(x, y, x + width, y + height), self._alpha[y : y + height, x : x + width].copy())
+            )
         self._alpha = None
 
     def fill(self, points: Sequence[XY] | NDArray[np.float64], colour: RGB) -> None:
@@ -103,21 +105,37 @@ class Painter:
                 size = float(self.rng.uniform(0.26, 0.42)) * share
                 across = x + share * reach * rx * 0.72 * np.cos(angle) - 0.05 * rx * layer
                 down = y + share * reach * ry * 0.72 * np.sin(angle) - 0.1 * ry * layer
-                self.disc(float(across), float(down), size * rx, size * ry, shade(colour, light * float(self.rng.uniform(0.95, 1.05))))
+                self.disc(
+                    float(across),
+                    float(down),
+                    size * rx,
+                    size * ry,
+                    shade(colour, light * float(self.rng.uniform(0.95, 1.05))),
+                )
 
-    def soft_discs(self, discs: Sequence[tuple[float, float, float, float]], colour: RGB, strength: float, blur: float) -> None:
+    def soft_discs(
+        self, discs: Sequence[tuple[float, float, float, float]], colour: RGB, strength: float, blur: float
+    ) -> None:
         """Ellipses (x, y, rx, ry) with edges blurred over `blur` units: clouds, shade, puddles."""
         half = [(rx + 1.2 * blur, ry + 1.2 * blur) for _, _, rx, ry in discs]
         spread = [(x - w, y - h, x + w, y + h) for (x, y, _, _), (w, h) in zip(discs, half, strict=True)]
         edges = np.array(spread) * (self._x, self._y, self._x, self._y)
-        area = Area(*np.floor(edges.min(axis=0)[:2]).astype(int).tolist(), *np.ceil(edges.max(axis=0)[2:]).astype(int).tolist())
+        area = Area(
+            *np.floor(edges.min(axis=0)[:2]).astype(int).tolist(), *np.ceil(edges.max(axis=0)[2:]).astype(int).tolist()
+        )
         area = area.clipped(self.image.shape[1], self.image.shape[0])
         if area.empty:
             return
         mask: Image = np.zeros((area.y1 - area.y0, area.x1 - area.x0), np.uint8)
         for x, y, rx, ry in discs:
             points = np.stack([x + rx * _COS, y + ry * _SIN], axis=1)
-            cv2.fillPoly(mask, [self._fixed(points) - np.array([area.x0, area.y0], np.int32) * _SUB], round(255 * strength), cv2.LINE_AA, _SHIFT)
+            cv2.fillPoly(
+                mask,
+                [self._fixed(points) - np.array([area.x0, area.y0], np.int32) * _SUB],
+                round(255 * strength),
+                cv2.LINE_AA,
+                _SHIFT,
+            )
         kernel = (2 * round(blur * self._x * 0.6) + 1, 2 * round(blur * self._y * 0.6) + 1)
         weight = cv2.blur(cv2.blur(mask, kernel), kernel).astype(np.float32) / 255
         window = self.image[area.y0 : area.y1, area.x0 : area.x1]
@@ -132,13 +150,21 @@ class Painter:
         metre = 46.0
         across, down = WIDE / width, 1 / self._y
         shift_x, shift_y = self.rng.uniform(300, 700, 2)
-        homography = np.array([
-            [metre * camera.height * across, shift_x * down, -metre * camera.height * WIDE / 2 + shift_x * (first * down - camera.horizon)],
-            [0.0, shift_y * down, metre * camera.height * 1.2 + shift_y * (first * down - camera.horizon)],
-            [0.0, down, first * down - camera.horizon],
-        ])
+        homography = np.array(
+            [
+                [
+                    metre * camera.height * across,
+                    shift_x * down,
+                    -metre * camera.height * WIDE / 2 + shift_x * (first * down - camera.horizon),
+                ],
+                [0.0, shift_y * down, metre * camera.height * 1.2 + shift_y * (first * down - camera.horizon)],
+                [0.0, down, first * down - camera.horizon],
+            ]
+        )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        grain = cv2.warpPerspective(_grain(kind), homography, (width, last - first), flags=flags, borderMode=cv2.BORDER_REFLECT)
+        grain = cv2.warpPerspective(
+            _grain(kind), homography, (width, last - first), flags=flags, borderMode=cv2.BORDER_REFLECT
+        )
         rows = self.image[first:last]
         factor = np.asarray(cv2.convertScaleAbs(grain, None, strength, 128 * (1 - strength)), np.uint8)
         cv2.multiply(rows, cv2.merge([factor] * 3), rows, 1 / 128)
@@ -149,7 +175,11 @@ def _grain(kind: str) -> Image:
     """A tile of surface grain about 128, uint8 [1024, 1024]."""
     rng = np.random.Generator(np.random.PCG64([5, len(kind)]))
     tile = np.full((1024, 1024), 128.0, np.float32)
-    octaves = {"grass": ((512, 26), (160, 18), (32, 10), (9, 12)), "asphalt": ((512, 26), (128, 14), (16, 16), (6, 12)), "stone": ((256, 20), (64, 12), (12, 16))}[kind]
+    octaves = {
+        "grass": ((512, 26), (160, 18), (32, 10), (9, 12)),
+        "asphalt": ((512, 26), (128, 14), (16, 16), (6, 12)),
+        "stone": ((256, 20), (64, 12), (12, 16)),
+    }[kind]
     for cells, weight in octaves:
         noise = rng.normal(0, 1, (cells, cells)).astype(np.float32)
         tile += weight * cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_LINEAR)

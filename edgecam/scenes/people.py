@@ -7,14 +7,23 @@ import numpy as np
 
 from edgecam.scenes.shapes import RGB, Shape, disc, limb, mix, moved, poly, rounded, shade
 
-_SKIN: tuple[RGB, ...] = ((246, 208, 177), (231, 184, 148), (208, 152, 112), (168, 112, 76), (122, 78, 52), (88, 56, 40))
+_SKIN: tuple[RGB, ...] = (
+    (246, 208, 177),
+    (231, 184, 148),
+    (208, 152, 112),
+    (168, 112, 76),
+    (122, 78, 52),
+    (88, 56, 40),
+)
 _HAIR: tuple[RGB, ...] = ((44, 32, 28), (88, 56, 34), (138, 88, 44), (214, 172, 92), (170, 72, 36), (188, 188, 190))
 _TOPS: tuple[RGB, ...] = (
-    (226, 84, 72), (238, 176, 52), (38, 132, 134), (44, 70, 134), (240, 236, 226), (196, 42, 58), (76, 148, 84), (150, 110, 188),
-    (240, 132, 60), (92, 168, 214), (64, 60, 72), (228, 140, 160), (118, 42, 66), (160, 176, 72), (250, 210, 120), (58, 96, 72),
+    (226, 84, 72), (238, 176, 52), (38, 132, 134), (44, 70, 134), (240, 236, 226), (196, 42, 58), (76, 148, 84),
+    (150, 110, 188), (240, 132, 60), (92, 168, 214), (64, 60, 72), (228, 140, 160), (118, 42, 66), (160, 176, 72),
+    (250, 210, 120), (58, 96, 72),
 )  # fmt: skip
 _LEGS: tuple[RGB, ...] = (
-    (58, 82, 128), (42, 46, 62), (190, 162, 122), (96, 98, 70), (36, 36, 40), (110, 48, 56), (130, 134, 142), (84, 60, 48), (92, 124, 170)
+    (58, 82, 128), (42, 46, 62), (190, 162, 122), (96, 98, 70), (36, 36, 40), (110, 48, 56), (130, 134, 142),
+    (84, 60, 48), (92, 124, 170),
 )  # fmt: skip
 _SHOES: tuple[RGB, ...] = ((36, 32, 34), (230, 228, 222), (122, 76, 44), (196, 60, 52), (60, 78, 108))
 _BAGS: tuple[RGB, ...] = ((150, 92, 50), (52, 56, 70), (200, 66, 60), (60, 130, 120), (222, 180, 70))
@@ -41,7 +50,7 @@ class PersonLook:
     striped: bool
 
 
-def person_look(rng: np.random.Generator, rainy: bool) -> PersonLook:
+def person_look(rng: np.random.Generator, *, rainy: bool) -> PersonLook:
     """Looks drawn from `rng`; in rain people wear hoods and coats more often."""
 
     def pick(options: tuple[RGB, ...]) -> RGB:
@@ -58,9 +67,16 @@ def person_look(rng: np.random.Generator, rainy: bool) -> PersonLook:
         shoes=pick(_SHOES),
         bag=pick(_BAGS),
         hat=pick(_TOPS),
-        garment=str(rng.choice(["trousers", "shorts", "skirt", "coat", "dress"], p=[0.46, 0.02 if rainy else 0.14, 0.1, 0.32 if rainy else 0.16, 0.1 if rainy else 0.14])),
+        garment=str(
+            rng.choice(
+                ["trousers", "shorts", "skirt", "coat", "dress"],
+                p=[0.46, 0.02 if rainy else 0.14, 0.1, 0.32 if rainy else 0.16, 0.1 if rainy else 0.14],
+            )
+        ),
         hairdo=str(rng.choice(["short", "long", "bun", "tail", "bald"], p=[0.4, 0.22, 0.14, 0.16, 0.08])),
-        headgear="hood" if rainy and rng.random() < 0.5 else str(rng.choice(["none", "cap", "beanie", "brim"], p=[0.6, 0.16, 0.12, 0.12])),
+        headgear="hood"
+        if rainy and rng.random() < 0.5
+        else str(rng.choice(["none", "cap", "beanie", "brim"], p=[0.6, 0.16, 0.12, 0.12])),
         luggage=str(rng.choice(["none", "backpack", "shoulder", "shopping"], p=[0.5, 0.2, 0.16, 0.14])),
         short_sleeves=bool(rng.random() < (0.1 if rainy else 0.45)),
         striped=bool(rng.random() < 0.18),
@@ -96,7 +112,10 @@ def _leg(look: PersonLook, phase: float, stride: float, light: float) -> tuple[l
     width = 0.082 * look.build
     pitch = 0.35 * (thigh - bend) * stride
     turn = complex(cos(pitch), sin(pitch))
-    foot = [ankle + turn * point for point in (-0.035 + 0.015j, 0.02 + 0.025j, 0.088 - 0.008j, 0.09 - 0.035j, -0.036 - 0.035j)]
+    foot = [
+        ankle + turn * point
+        for point in (-0.035 + 0.015j, 0.02 + 0.025j, 0.088 - 0.008j, 0.09 - 0.035j, -0.036 - 0.035j)
+    ]
     shapes = [
         limb(knee, ankle, width * 0.78, width * 0.62, skin if bare else cloth),
         limb(hip, knee, width * 1.18, width * 0.86, skin if look.garment in ("skirt", "dress") else cloth),
@@ -121,7 +140,9 @@ def _arm(look: PersonLook, phase: float, stride: float, light: float) -> list[Sh
     ]
     if look.luggage == "shopping" and light == 1.0:
         x, y = hand.real, hand.imag
-        shapes.insert(0, rounded([(x - 0.06, y - 0.04), (x + 0.06, y - 0.04), (x + 0.05, y - 0.2), (x - 0.05, y - 0.2)], look.bag))
+        shapes.insert(
+            0, rounded([(x - 0.06, y - 0.04), (x + 0.06, y - 0.04), (x + 0.05, y - 0.2), (x - 0.05, y - 0.2)], look.bag)
+        )
         shapes.insert(0, limb(hand, hand - 0.06j, 0.05, 0.07, shade(look.bag, 0.7)))
     return shapes
 
@@ -132,20 +153,59 @@ def _torso(look: PersonLook, phase: float, stride: float) -> list[Shape]:
     sway = 0.02 * stride * sin(2 * phase)
     hang = 0.05 * stride
     shapes = [limb(0.005 + 0.8j, 0.01 + 0.87j, 0.052, 0.05, shade(look.skin, 0.85))]
-    trunk = [(-0.6 * w, 0.845), (0.5 * w, 0.845), (0.98 * w, 0.78), (0.92 * w, 0.64), (0.88 * w, 0.49), (-0.86 * w, 0.49), (-0.88 * w, 0.64), (-1.0 * w, 0.78)]
+    trunk = [
+        (-0.6 * w, 0.845),
+        (0.5 * w, 0.845),
+        (0.98 * w, 0.78),
+        (0.92 * w, 0.64),
+        (0.88 * w, 0.49),
+        (-0.86 * w, 0.49),
+        (-0.88 * w, 0.64),
+        (-1.0 * w, 0.78),
+    ]
     if look.garment == "skirt":
-        shapes.append(rounded([(-0.8 * w, 0.58), (0.8 * w, 0.58), (1.15 * w + hang, 0.34), (-1.15 * w - hang + sway, 0.34)], look.legs))
+        shapes.append(
+            rounded(
+                [(-0.8 * w, 0.58), (0.8 * w, 0.58), (1.15 * w + hang, 0.34), (-1.15 * w - hang + sway, 0.34)], look.legs
+            )
+        )
     if look.garment == "dress":
-        shapes.append(rounded([(-0.8 * w, 0.62), (0.8 * w, 0.62), (1.25 * w + hang, 0.3), (-1.25 * w - hang + sway, 0.3)], look.top))
+        shapes.append(
+            rounded(
+                [(-0.8 * w, 0.62), (0.8 * w, 0.62), (1.25 * w + hang, 0.3), (-1.25 * w - hang + sway, 0.3)], look.top
+            )
+        )
     shapes.append(rounded(trunk, look.top))
     if look.garment == "coat":
-        shapes.append(rounded([(-0.95 * w, 0.7), (0.95 * w, 0.7), (1.2 * w + hang, 0.33), (-1.2 * w - hang + sway, 0.33)], look.top, outlined=False))
-        shapes.append(poly([(0.15 * w, 0.82), (0.3 * w, 0.82), (0.45 * w, 0.36), (0.3 * w, 0.36)], shade(look.top, 0.72)))
+        shapes.append(
+            rounded(
+                [(-0.95 * w, 0.7), (0.95 * w, 0.7), (1.2 * w + hang, 0.33), (-1.2 * w - hang + sway, 0.33)],
+                look.top,
+                outlined=False,
+            )
+        )
+        shapes.append(
+            poly([(0.15 * w, 0.82), (0.3 * w, 0.82), (0.45 * w, 0.36), (0.3 * w, 0.36)], shade(look.top, 0.72))
+        )
     elif look.striped:
-        shapes += [poly([(-0.86 * w, y), (0.9 * w, y), (0.9 * w, y + 0.022), (-0.86 * w, y + 0.022)], mix(look.top, (255, 255, 255), 0.55)) for y in (0.56, 0.62, 0.68, 0.74)]
+        shapes += [
+            poly(
+                [(-0.86 * w, y), (0.9 * w, y), (0.9 * w, y + 0.022), (-0.86 * w, y + 0.022)],
+                mix(look.top, (255, 255, 255), 0.55),
+            )
+            for y in (0.56, 0.62, 0.68, 0.74)
+        ]
     if look.garment in ("trousers", "shorts"):
-        shapes.append(poly([(-0.86 * w, 0.505), (0.88 * w, 0.505), (0.88 * w, 0.522), (-0.86 * w, 0.522)], shade(look.legs, 0.6)))
-    shapes.append(rounded([(-0.98 * w, 0.8), (-0.45 * w, 0.83), (-0.35 * w, 0.5), (-0.85 * w, 0.5)], shade(look.top, 0.82), outlined=False))
+        shapes.append(
+            poly([(-0.86 * w, 0.505), (0.88 * w, 0.505), (0.88 * w, 0.522), (-0.86 * w, 0.522)], shade(look.legs, 0.6))
+        )
+    shapes.append(
+        rounded(
+            [(-0.98 * w, 0.8), (-0.45 * w, 0.83), (-0.35 * w, 0.5), (-0.85 * w, 0.5)],
+            shade(look.top, 0.82),
+            outlined=False,
+        )
+    )
     if look.luggage == "shoulder":
         shapes.append(limb(0.05 + 0.82j, -0.08 + 0.56j, 0.014, 0.014, shade(look.bag, 0.7), outlined=False))
         shapes.append(rounded([(-0.14, 0.58), (-0.02, 0.58), (-0.02, 0.45), (-0.14, 0.45)], look.bag))
@@ -157,9 +217,13 @@ def _head(look: PersonLook) -> list[Shape]:
     hair = look.hair
     shapes: list[Shape] = []
     if look.hairdo == "long":
-        shapes.append(rounded([(-0.075, 0.95), (0.0, 0.97), (0.02, 0.85), (-0.045, 0.74), (-0.105, 0.77)], shade(hair, 0.85)))
+        shapes.append(
+            rounded([(-0.075, 0.95), (0.0, 0.97), (0.02, 0.85), (-0.045, 0.74), (-0.105, 0.77)], shade(hair, 0.85))
+        )
     if look.hairdo == "tail":
-        shapes.append(rounded([(-0.05, 0.95), (-0.1, 0.93), (-0.125, 0.8), (-0.09, 0.8), (-0.05, 0.89)], shade(hair, 0.85)))
+        shapes.append(
+            rounded([(-0.05, 0.95), (-0.1, 0.93), (-0.125, 0.8), (-0.09, 0.8), (-0.05, 0.89)], shade(hair, 0.85))
+        )
     if look.hairdo == "bun":
         shapes.append(disc(-0.075 + 0.955j, 0.033, 0.033, hair))
     shapes.append(disc(0.012 + 0.915j, 0.062, 0.074, look.skin))
@@ -167,14 +231,41 @@ def _head(look: PersonLook) -> list[Shape]:
     shapes.append(disc(0.05 + 0.925j, 0.008, 0.011, (40, 30, 34), outlined=False))
     shapes.append(limb(0.045 + 0.878j, 0.062 + 0.88j, 0.007, 0.007, shade(look.skin, 0.62), outlined=False))
     if look.hairdo != "bald":
-        shapes.append(rounded([(0.07, 0.95), (0.045, 1.005), (-0.05, 1.005), (-0.085, 0.93), (-0.06, 0.855), (-0.025, 0.87), (-0.01, 0.945)], hair))
+        shapes.append(
+            rounded(
+                [
+                    (0.07, 0.95),
+                    (0.045, 1.005),
+                    (-0.05, 1.005),
+                    (-0.085, 0.93),
+                    (-0.06, 0.855),
+                    (-0.025, 0.87),
+                    (-0.01, 0.945),
+                ],
+                hair,
+            )
+        )
     shapes.append(disc(-0.012 + 0.905j, 0.014, 0.019, shade(look.skin, 0.86), outlined=False))
     if look.headgear == "cap":
-        shapes += [rounded([(0.075, 0.945), (0.05, 1.01), (-0.05, 1.01), (-0.075, 0.945)], look.hat), limb(0.05 + 0.95j, 0.115 + 0.945j, 0.018, 0.014, shade(look.hat, 0.75))]
+        shapes += [
+            rounded([(0.075, 0.945), (0.05, 1.01), (-0.05, 1.01), (-0.075, 0.945)], look.hat),
+            limb(0.05 + 0.95j, 0.115 + 0.945j, 0.018, 0.014, shade(look.hat, 0.75)),
+        ]
     elif look.headgear == "beanie":
-        shapes += [rounded([(0.07, 0.945), (0.055, 1.02), (-0.05, 1.02), (-0.075, 0.945)], look.hat), limb(-0.062 + 0.95j, 0.062 + 0.95j, 0.03, 0.03, shade(look.hat, 0.8))]
+        shapes += [
+            rounded([(0.07, 0.945), (0.055, 1.02), (-0.05, 1.02), (-0.075, 0.945)], look.hat),
+            limb(-0.062 + 0.95j, 0.062 + 0.95j, 0.03, 0.03, shade(look.hat, 0.8)),
+        ]
     elif look.headgear == "brim":
-        shapes += [rounded([(0.055, 0.95), (0.045, 1.025), (-0.045, 1.025), (-0.055, 0.95)], look.hat), limb(-0.1 + 0.955j, 0.11 + 0.955j, 0.02, 0.02, shade(look.hat, 0.78))]
+        shapes += [
+            rounded([(0.055, 0.95), (0.045, 1.025), (-0.045, 1.025), (-0.055, 0.95)], look.hat),
+            limb(-0.1 + 0.955j, 0.11 + 0.955j, 0.02, 0.02, shade(look.hat, 0.78)),
+        ]
     elif look.headgear == "hood":
-        shapes.append(rounded([(0.06, 0.98), (0.02, 1.015), (-0.07, 1.0), (-0.1, 0.9), (-0.07, 0.82), (0.03, 0.825), (-0.005, 0.93)], shade(look.top, 0.92)))
+        shapes.append(
+            rounded(
+                [(0.06, 0.98), (0.02, 1.015), (-0.07, 1.0), (-0.1, 0.9), (-0.07, 0.82), (0.03, 0.825), (-0.005, 0.93)],
+                shade(look.top, 0.92),
+            )
+        )
     return shapes

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgecam.scenes.camera import Camera
 from edgecam.scenes.garden import build_garden
 from edgecam.scenes.light import Light
 from edgecam.scenes.painter import Painter
 from edgecam.scenes.street import build_street
-from edgecam.scenes.world import Camera, Route
+from edgecam.scenes.trips import Route
 
 PLACES = ("street", "garden")
 

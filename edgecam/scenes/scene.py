@@ -19,8 +19,11 @@ _SMALL, _NARROW = 0.05, 0.02
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One actor in view: `bbox` is tight around its visible pixels; `object_id` is the same throughout its passage; `visible` is the
-    part of its pixels that is neither hidden nor cut off by the frame's edge."""
+    """One actor in view.
+
+    `bbox` is tight around its visible pixels; `object_id` is the same throughout its passage; `visible` is the part of
+    its pixels that is neither hidden nor cut off by the frame's edge.
+    """
 
     label: str
     bbox: BBox
@@ -29,7 +32,10 @@ class SceneObject:
 
     @property
     def difficult(self) -> bool:
-        """True where a detector is neither blamed for missing nor praised for finding it (as in PASCAL VOC): mostly hidden, or tiny."""
+        """True if mostly hidden, or tiny: a detector is neither blamed for missing nor praised for finding it.
+
+        This is PASCAL VOC's rule for its objects of that name.
+        """
         return self.visible < 0.5 or self.bbox.width < _NARROW or self.bbox.height < _SMALL
 
 
@@ -44,7 +50,9 @@ class View:
 class Scene:
     """A street or a garden that goes on for ever; the same seed shows the same at any size."""
 
-    def __init__(self, seed: int, *, width: int = 1280, height: int = 720, place: str | None = None, light: str | None = None) -> None:
+    def __init__(
+        self, seed: int, *, width: int = 1280, height: int = 720, place: str | None = None, light: str | None = None
+    ) -> None:
         """Choose and paint everything that does not move.
 
         Args:
@@ -58,7 +66,10 @@ class Scene:
             ValueError: for a place or a light that does not exist.
         """
         if (place or PLACES[0]) not in PLACES or (light or LIGHTS[0]) not in LIGHTS:
-            raise ValueError(f"no such place or light: {place!r}, {light!r}; places: {', '.join(PLACES)}; lights: {', '.join(LIGHTS)}")
+            raise ValueError(
+                f"no such place or light: {place!r}, {light!r}; "
+                f"places: {', '.join(PLACES)}; lights: {', '.join(LIGHTS)}"
+            )
         rng = np.random.Generator(np.random.PCG64([seed, 1]))
         chosen_place, chosen_light = PLACES[int(rng.random() < 0.45)], LIGHTS[int(rng.choice(3, p=[0.5, 0.25, 0.25]))]
         self.place, self.light_name = place or chosen_place, light or chosen_light
@@ -67,10 +78,12 @@ class Scene:
         self._wet = self.place == "street" and self.light_name == "rain"
         self._backdrop, self._glow = lit(self._light, built.painter.image, built.painter.lamps)
         self._cutouts = sorted(built.painter.cutouts, key=lambda cutout: cutout.ground)
-        self._traffic = Traffic(seed, built.routes, built.camera, self.light_name == "rain", self._light.lamps_on)
+        self._traffic = Traffic(
+            seed, built.routes, built.camera, rainy=self.light_name == "rain", lights_on=self._light.lamps_on
+        )
 
     def render(self, t: float) -> View:
-        """The view `t` seconds (>= 0) after the scene's beginning; depends on nothing but the seed, `t` and the size."""
+        """The view `t` seconds (>= 0) after the beginning; depends on nothing but the seed, `t` and the size."""
         canvas = Canvas(self._backdrop.copy())
         actors = self._traffic.actors(t)
         touched = [area for actor in actors if not (area := self._cast(canvas, actor)).empty]
@@ -84,7 +97,9 @@ class Scene:
                 canvas.draw(actor.shapes, actor.at, colours)
                 areas.append((Area(0, 0, 0, 0), 1))
                 continue
-            areas.append(canvas.paint(actor.shapes, actor.at, number, colours, self._light.contour, -np.sign(self._light.lean)))
+            areas.append(
+                canvas.paint(actor.shapes, actor.at, number, colours, self._light.contour, -np.sign(self._light.lean))
+            )
             touched.append(areas[-1][0])
             touched += [canvas.glow(shape, actor.at, 0.5 * actor.at.scale) for shape in actor.shapes if shape.shining]
         for cutout in waiting:
@@ -102,7 +117,9 @@ class Scene:
         if actor.label is None:
             return Area(0, 0, 0, 0)
         foot = actor.at._replace(y=actor.ground + (actor.ground - actor.at.y) * light.fall)
-        silhouette, reach = canvas.project([shape for shape in actor.shapes if shape.outlined], foot, -light.fall, light.lean)
+        silhouette, reach = canvas.project(
+            [shape for shape in actor.shapes if shape.outlined], foot, -light.fall, light.lean
+        )
         if self._wet:
             mirrored, below = canvas.project(actor.shapes, actor.at._replace(y=2 * actor.ground - actor.at.y), -0.9)
             canvas.mirror(mirrored, below, self._colours(actor), 0.2)
@@ -116,7 +133,10 @@ class Scene:
             if shared.empty:
                 continue
             rows, columns = slice(shared.y0, shared.y1), slice(shared.x0, shared.x1)
-            alpha = cutout.alpha[shared.y0 - cutout.area.y0 : shared.y1 - cutout.area.y0, shared.x0 - cutout.area.x0 : shared.x1 - cutout.area.x0]
+            alpha = cutout.alpha[
+                shared.y0 - cutout.area.y0 : shared.y1 - cutout.area.y0,
+                shared.x0 - cutout.area.x0 : shared.x1 - cutout.area.x0,
+            ]
             weight = alpha.astype(np.float32) / 255
             window = canvas.frame[rows, columns]
             canvas.frame[rows, columns] = cv2.blendLinear(self._backdrop[rows, columns], window, weight, 1 - weight)
@@ -134,6 +154,8 @@ def _objects(canvas: Canvas, actors: list[Actor], areas: list[tuple[Area, int]])
         if not width:
             continue
         left, top = area.x0 + x, area.y0 + y
-        box = BBox(left / canvas.width, top / canvas.height, (left + width) / canvas.width, (top + height) / canvas.height)
+        box = BBox(
+            left / canvas.width, top / canvas.height, (left + width) / canvas.width, (top + height) / canvas.height
+        )
         objects.append(SceneObject(actor.label, box, actor.object_id, min(1.0, cv2.countNonZero(mask) / whole)))
     return tuple(objects)

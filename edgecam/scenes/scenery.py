@@ -7,8 +7,23 @@ from edgecam.scenes.light import Light
 from edgecam.scenes.painter import Painter
 from edgecam.scenes.shapes import RGB, mix, shade
 
-LEAVES: tuple[RGB, ...] = ((84, 138, 62), (62, 120, 70), (112, 152, 58), (70, 128, 88), (146, 150, 56), (188, 128, 52), (92, 146, 96))
-FLOWERS: tuple[RGB, ...] = ((232, 76, 96), (246, 200, 66), (238, 238, 244), (168, 110, 208), (244, 140, 70), (236, 130, 180))
+LEAVES: tuple[RGB, ...] = (
+    (84, 138, 62),
+    (62, 120, 70),
+    (112, 152, 58),
+    (70, 128, 88),
+    (146, 150, 56),
+    (188, 128, 52),
+    (92, 146, 96),
+)
+FLOWERS: tuple[RGB, ...] = (
+    (232, 76, 96),
+    (246, 200, 66),
+    (238, 238, 244),
+    (168, 110, 208),
+    (244, 140, 70),
+    (236, 130, 180),
+)
 
 
 def sky(painter: Painter, light: Light, bottom: float) -> None:
@@ -20,8 +35,15 @@ def sky(painter: Painter, light: Light, bottom: float) -> None:
         discs = []
         for _ in range(int(rng.integers(2, 6))):
             x, y, size = rng.uniform(0, WIDE), rng.uniform(0.02, 0.75 * bottom), rng.uniform(0.04, 0.1)
-            for part in range(5):
-                discs.append((x + (part - 2) * size * 0.7, y + float(rng.uniform(-0.25, 0.25)) * size, size * float(rng.uniform(0.5, 1.0)), size * 0.36))
+            discs += [
+                (
+                    x + (part - 2) * size * 0.7,
+                    y + float(rng.uniform(-0.25, 0.25)) * size,
+                    size * float(rng.uniform(0.5, 1.0)),
+                    size * 0.36,
+                )
+                for part in range(5)
+            ]
         colour = white if layer else mix(light.sky[0], white, 0.55)
         painter.soft_discs(discs, colour, 0.5 + 0.25 * layer, 0.03 - 0.012 * layer)
 
@@ -38,7 +60,7 @@ def far_trees(painter: Painter, light: Light, bottom: float, low: float, high: f
             x += size * float(rng.uniform(0.4, 0.8))
 
 
-def tree(painter: Painter, x: float, ground: float, size: float, cutout: bool = True) -> None:
+def tree(painter: Painter, x: float, ground: float, size: float, *, cutout: bool = True) -> None:
     """A tree of `size` units with its trunk's foot at (x, ground)."""
     rng = painter.rng
     colour = LEAVES[int(rng.integers(len(LEAVES)))]
@@ -48,9 +70,36 @@ def tree(painter: Painter, x: float, ground: float, size: float, cutout: bool = 
     painter.soft_discs([(x, ground, 0.16 * size, 0.018 * size)], (30, 36, 30), 0.4, 0.012)
 
     def paint() -> None:
-        painter.fill([(x - trunk * 1.5, ground), (x - trunk * 0.8, ground - 0.1 * size), (x - trunk * 0.6, crown), (x + trunk * 0.6, crown), (x + trunk * 0.8, ground - 0.1 * size), (x + trunk * 1.5, ground)], bark)
-        painter.fill([(x + trunk * 0.1, ground), (x + trunk * 0.1, crown), (x + trunk * 0.6, crown), (x + trunk * 0.8, ground - 0.1 * size), (x + trunk * 1.4, ground)], shade(bark, 0.78))
-        painter.fill([(x - trunk * 0.3, crown + 0.2 * size), (x - 0.12 * size, crown - 0.02 * size), (x - 0.1 * size, crown - 0.03 * size), (x + trunk * 0.3, crown + 0.14 * size)], bark)
+        painter.fill(
+            [
+                (x - trunk * 1.5, ground),
+                (x - trunk * 0.8, ground - 0.1 * size),
+                (x - trunk * 0.6, crown),
+                (x + trunk * 0.6, crown),
+                (x + trunk * 0.8, ground - 0.1 * size),
+                (x + trunk * 1.5, ground),
+            ],
+            bark,
+        )
+        painter.fill(
+            [
+                (x + trunk * 0.1, ground),
+                (x + trunk * 0.1, crown),
+                (x + trunk * 0.6, crown),
+                (x + trunk * 0.8, ground - 0.1 * size),
+                (x + trunk * 1.4, ground),
+            ],
+            shade(bark, 0.78),
+        )
+        painter.fill(
+            [
+                (x - trunk * 0.3, crown + 0.2 * size),
+                (x - 0.12 * size, crown - 0.02 * size),
+                (x - 0.1 * size, crown - 0.03 * size),
+                (x + trunk * 0.3, crown + 0.14 * size),
+            ],
+            bark,
+        )
         painter.cluster(x, crown, 0.3 * size, 0.3 * size, colour, 13)
 
     if cutout:
@@ -71,7 +120,13 @@ def hedge(painter: Painter, x0: float, x1: float, ground: float, height: float) 
         for layer, light in enumerate((0.8, 0.95, 1.1)):
             for x in np.arange(x0 + 0.2 * step, x1, 0.55 * step):
                 y = ground - height * (0.3 + 0.32 * layer) + float(rng.uniform(-0.08, 0.08)) * height
-                painter.disc(float(x), y, step * float(rng.uniform(0.4, 0.6)), step * float(rng.uniform(0.35, 0.5)), shade(colour, light * float(rng.uniform(0.94, 1.06))))
+                painter.disc(
+                    float(x),
+                    y,
+                    step * float(rng.uniform(0.4, 0.6)),
+                    step * float(rng.uniform(0.35, 0.5)),
+                    shade(colour, light * float(rng.uniform(0.94, 1.06))),
+                )
 
 
 def lamp_post(painter: Painter, light: Light, x: float, ground: float, height: float) -> None:
@@ -86,10 +141,25 @@ def lamp_post(painter: Painter, light: Light, x: float, ground: float, height: f
         painter.rect(x - 1.9 * wide, ground - 0.1 * height, x + 1.9 * wide, ground, shade(colour, 0.85))
         painter.rect(x - wide, top + 0.02, x + wide, ground, colour)
         painter.rect(x - wide, top + 0.02, x - 0.35 * wide, ground, mix(colour, (255, 255, 255), 0.3))
-        painter.line([(x, top + 0.03), (x + side * 0.03, top), (x + side * 0.09 * height, top - 0.006)], colour, 1.6 * wide)
+        painter.line(
+            [(x, top + 0.03), (x + side * 0.03, top), (x + side * 0.09 * height, top - 0.006)], colour, 1.6 * wide
+        )
         lamp = x + side * 0.11 * height
-        painter.fill([(lamp - 0.05 * height, top + 0.01), (lamp - 0.035 * height, top - 0.014), (lamp + 0.035 * height, top - 0.014), (lamp + 0.05 * height, top + 0.01)], shade(colour, 0.8))
-        bulb = [(lamp - 0.042 * height, top + 0.01), (lamp + 0.042 * height, top + 0.01), (lamp + 0.025 * height, top + 0.024), (lamp - 0.025 * height, top + 0.024)]
+        painter.fill(
+            [
+                (lamp - 0.05 * height, top + 0.01),
+                (lamp - 0.035 * height, top - 0.014),
+                (lamp + 0.035 * height, top - 0.014),
+                (lamp + 0.05 * height, top + 0.01),
+            ],
+            shade(colour, 0.8),
+        )
+        bulb = [
+            (lamp - 0.042 * height, top + 0.01),
+            (lamp + 0.042 * height, top + 0.01),
+            (lamp + 0.025 * height, top + 0.024),
+            (lamp - 0.025 * height, top + 0.024),
+        ]
         painter.fill(bulb, (250, 240, 210))
     if light.lamps_on:
         painter.shine(bulb, (255, 226, 160))
@@ -101,10 +171,32 @@ def litter_bin(painter: Painter, x: float, ground: float, height: float) -> None
     half = 0.3 * height
     painter.soft_discs([(x, ground, 1.4 * half, 0.3 * half)], (30, 30, 34), 0.45, 0.01)
     with painter.standing(ground):
-        painter.fill([(x - half, ground - 0.9 * height), (x + half, ground - 0.9 * height), (x + 0.85 * half, ground), (x - 0.85 * half, ground)], colour)
-        painter.fill([(x + 0.2 * half, ground - 0.9 * height), (x + half, ground - 0.9 * height), (x + 0.85 * half, ground), (x + 0.2 * half, ground)], shade(colour, 0.78))
+        painter.fill(
+            [
+                (x - half, ground - 0.9 * height),
+                (x + half, ground - 0.9 * height),
+                (x + 0.85 * half, ground),
+                (x - 0.85 * half, ground),
+            ],
+            colour,
+        )
+        painter.fill(
+            [
+                (x + 0.2 * half, ground - 0.9 * height),
+                (x + half, ground - 0.9 * height),
+                (x + 0.85 * half, ground),
+                (x + 0.2 * half, ground),
+            ],
+            shade(colour, 0.78),
+        )
         painter.rect(x - 1.12 * half, ground - height, x + 1.12 * half, ground - 0.86 * height, shade(colour, 1.25))
-        painter.rect(x - 0.7 * half, ground - 0.62 * height, x - 0.5 * half, ground - 0.15 * height, mix(colour, (255, 255, 255), 0.25))
+        painter.rect(
+            x - 0.7 * half,
+            ground - 0.62 * height,
+            x - 0.5 * half,
+            ground - 0.15 * height,
+            mix(colour, (255, 255, 255), 0.25),
+        )
 
 
 def planter(painter: Painter, x: float, ground: float, size: float) -> None:
@@ -116,9 +208,31 @@ def planter(painter: Painter, x: float, ground: float, size: float) -> None:
         painter.cluster(x, ground - 0.62 * size, 0.42 * size, 0.36 * size, LEAVES[int(rng.integers(4))], 7)
         flower = FLOWERS[int(rng.integers(len(FLOWERS)))]
         for _ in range(12):
-            painter.disc(x + float(rng.uniform(-0.34, 0.34)) * size, ground - float(rng.uniform(0.5, 0.92)) * size, 0.035 * size, 0.035 * size, flower)
-        painter.fill([(x - 0.36 * size, ground - 0.42 * size), (x + 0.36 * size, ground - 0.42 * size), (x + 0.28 * size, ground), (x - 0.28 * size, ground)], stone)
-        painter.fill([(x + 0.1 * size, ground - 0.42 * size), (x + 0.36 * size, ground - 0.42 * size), (x + 0.28 * size, ground), (x + 0.1 * size, ground)], shade(stone, 0.85))
+            painter.disc(
+                x + float(rng.uniform(-0.34, 0.34)) * size,
+                ground - float(rng.uniform(0.5, 0.92)) * size,
+                0.035 * size,
+                0.035 * size,
+                flower,
+            )
+        painter.fill(
+            [
+                (x - 0.36 * size, ground - 0.42 * size),
+                (x + 0.36 * size, ground - 0.42 * size),
+                (x + 0.28 * size, ground),
+                (x - 0.28 * size, ground),
+            ],
+            stone,
+        )
+        painter.fill(
+            [
+                (x + 0.1 * size, ground - 0.42 * size),
+                (x + 0.36 * size, ground - 0.42 * size),
+                (x + 0.28 * size, ground),
+                (x + 0.1 * size, ground),
+            ],
+            shade(stone, 0.85),
+        )
         painter.rect(x - 0.39 * size, ground - 0.47 * size, x + 0.39 * size, ground - 0.39 * size, shade(stone, 1.1))
 
 

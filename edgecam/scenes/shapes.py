@@ -1,6 +1,7 @@
 """Owns the flat coloured shapes that everything in a scene is made of, and the curves that outline them.
 
-Points are complex numbers (x + y*1j) with y upwards, in whatever unit the drawing uses; a drawing is a list of shapes, painted first to last.
+Points are complex numbers (x + y*1j) with y upwards, in whatever unit the drawing uses; a drawing is a list of shapes,
+painted first to last.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ _HALF: Points = np.exp(1j * np.linspace(np.pi / 2, 3 * np.pi / 2, 8))
 
 
 class Shape(NamedTuple):
-    """One filled polygon. `outlined` shapes also carry the actor's contour line, inner detail does not; `shining` ones are lamps that are on."""
+    """One filled polygon.
+
+    `outlined` shapes also carry the actor's contour line, inner detail does not; `shining` ones are lamps that are on.
+    """
 
     points: Points
     colour: RGB
@@ -26,7 +30,7 @@ class Shape(NamedTuple):
     shining: bool = False
 
 
-def poly(points: Sequence[tuple[float, float]], colour: RGB, outlined: bool = False) -> Shape:
+def poly(points: Sequence[tuple[float, float]], colour: RGB, *, outlined: bool = False) -> Shape:
     """A polygon with straight edges through `points`."""
     return Shape(np.array([complex(x, y) for x, y in points]), colour, outlined)
 
@@ -44,23 +48,25 @@ def _corner_cutting(count: int) -> NDArray[np.float64]:
     return matrix
 
 
-def rounded(points: Sequence[tuple[float, float]], colour: RGB, outlined: bool = True) -> Shape:
+def rounded(points: Sequence[tuple[float, float]], colour: RGB, *, outlined: bool = True) -> Shape:
     """A polygon with its corners cut round; it stays inside the polygon through `points`."""
     corners = np.array([complex(x, y) for x, y in points])
     return Shape(_corner_cutting(len(corners)) @ corners, colour, outlined)
 
 
-def disc(centre: complex, rx: float, ry: float, colour: RGB, angle: float = 0.0, outlined: bool = True) -> Shape:
+def disc(centre: complex, rx: float, ry: float, colour: RGB, angle: float = 0.0, *, outlined: bool = True) -> Shape:
     """An ellipse turned by `angle` radians counter-clockwise."""
     points = rx * _CIRCLE.real + 1j * ry * _CIRCLE.imag
     return Shape(centre + points * complex(np.cos(angle), np.sin(angle)), colour, outlined)
 
 
-def limb(start: complex, end: complex, width: float, end_width: float, colour: RGB, outlined: bool = True) -> Shape:
+def limb(start: complex, end: complex, width: float, end_width: float, colour: RGB, *, outlined: bool = True) -> Shape:
     """A tapering bar with round ends from `start` to `end`."""
     along = end - start
     along = along / (abs(along) or 1.0)
-    return Shape(np.concatenate([start + 0.5 * width * along * _HALF, end - 0.5 * end_width * along * _HALF]), colour, outlined)
+    return Shape(
+        np.concatenate([start + 0.5 * width * along * _HALF, end - 0.5 * end_width * along * _HALF]), colour, outlined
+    )
 
 
 def moved(shapes: list[Shape], offset: complex) -> list[Shape]:

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from edgecam.scenes.camera import Camera
 from edgecam.scenes.canvas import WIDE
 from edgecam.scenes.houses import row_of_houses
 from edgecam.scenes.light import Light
 from edgecam.scenes.painter import Painter
 from edgecam.scenes.scenery import far_trees, hedge, lamp_post, litter_bin, planter, sky, tree
 from edgecam.scenes.shapes import RGB, mix, shade
-from edgecam.scenes.world import Camera, Route
+from edgecam.scenes.trips import Route
 
 _NEAR_KERB = 0.815
 
@@ -32,8 +33,8 @@ def build_street(painter: Painter, light: Light) -> tuple[Camera, tuple[Route, .
     if light.name == "rain":
         _wet(painter, wall, far_kerb, 1.0)
     painter.soft_discs([(WIDE / 2, wall, 1.2, 0.012)], (40, 38, 44), 0.4, 0.012)
-    _furniture(painter, light, wall, far_kerb)
-    return camera, _routes(camera, wall)
+    _furniture(painter, light, far_kerb)
+    return camera, _routes(wall)
 
 
 def _pavement(painter: Painter, camera: Camera, y0: float, y1: float, colour: RGB) -> None:
@@ -59,12 +60,18 @@ def _road(painter: Painter, camera: Camera, y0: float, y1: float, colour: RGB) -
     for _ in range(int(rng.integers(1, 4))):
         x, y = float(rng.uniform(0, WIDE)), float(rng.uniform(y0 + 0.03, y1 - 0.05))
         wide = float(rng.uniform(0.8, 2.2)) * camera.scale(y)
-        painter.fill([(x, y), (x + wide, y), (x + 1.05 * wide, y + 0.03), (x - 0.02, y + 0.03)], shade(colour, float(rng.uniform(0.86, 0.94))))
+        painter.fill(
+            [(x, y), (x + wide, y), (x + 1.05 * wide, y + 0.03), (x - 0.02, y + 0.03)],
+            shade(colour, float(rng.uniform(0.86, 0.94))),
+        )
     white: RGB = (226, 224, 214)
     middle = y0 + 0.46 * (y1 - y0)
     low, high = middle + 0.006, middle - 0.005
     for metres in np.arange(-14.0 + float(rng.uniform(0, 2)), 14.0, 2.6):
-        xs = [(WIDE / 2 + (metres + along) * camera.scale(y), y) for along, y in ((0.0, high), (1.3, high), (1.3, low), (0.0, low))]
+        xs = [
+            (WIDE / 2 + (metres + along) * camera.scale(y), y)
+            for along, y in ((0.0, high), (1.3, high), (1.3, low), (0.0, low))
+        ]
         painter.fill(xs, white)
     if rng.random() < 0.5:
         yellow: RGB = (230, 190, 70) if rng.random() < 0.5 else white
@@ -87,18 +94,26 @@ def _kerb(painter: Painter, y: float, size: float, colour: RGB) -> None:
 def _wet(painter: Painter, wall: float, y0: float, y1: float) -> None:
     """Lay a wavering reflection of what is above row `wall` on the ground between two rows, and puddles."""
     rng = painter.rng
-    height, width = painter.image.shape[:2]
+    height = painter.image.shape[0]
     first, last, edge = round(y0 * height), round(y1 * height), round(wall * height)
     rows = np.clip(edge - np.arange(last - first) * edge // (last - first + 1) - 1, 0, edge - 1)
     mirrored = painter.image[rows]
     window = painter.image[first:last]
     part = np.where(np.arange(last - first) < (_NEAR_KERB - y0) * height, 0.26, 0.1)[:, None, None]
     painter.image[first:last] = (window * (1 - part) + mirrored * part).astype(np.uint8)
-    puddles = [(float(rng.uniform(0, WIDE)), float(rng.uniform(y0, y1)), float(rng.uniform(0.06, 0.16)), float(rng.uniform(0.006, 0.014))) for _ in range(7)]
+    puddles = [
+        (
+            float(rng.uniform(0, WIDE)),
+            float(rng.uniform(y0, y1)),
+            float(rng.uniform(0.06, 0.16)),
+            float(rng.uniform(0.006, 0.014)),
+        )
+        for _ in range(7)
+    ]
     painter.soft_discs(puddles, (176, 188, 200), 0.5, 0.008)
 
 
-def _furniture(painter: Painter, light: Light, wall: float, far_kerb: float) -> None:
+def _furniture(painter: Painter, light: Light, far_kerb: float) -> None:
     """Trees, lamps, hedges, bins and planters along both pavements, kept apart from each other."""
     rng = painter.rng
     places = rng.permutation(np.linspace(0.08, WIDE - 0.08, 9)) + rng.uniform(-0.05, 0.05, 9)
@@ -123,8 +138,8 @@ def _furniture(painter: Painter, light: Light, wall: float, far_kerb: float) -> 
         litter_bin(painter, spots.pop(), _NEAR_KERB + 0.03, 0.17)
 
 
-def _routes(camera: Camera, wall: float) -> tuple[Route, ...]:
-    """The ways along the street; traffic keeps to its side."""
+def _routes(wall: float) -> tuple[Route, ...]:
+    """The ways along a street whose house fronts stand at row `wall`; traffic keeps to its side."""
     return (
         Route("people", wall + 0.045, 0.012, 15.0, 0.8),
         Route("cars", wall + 0.17, 0.004, 9.5, 0.68, -1),
