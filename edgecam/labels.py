@@ -36,8 +36,11 @@ class Labels:
 
     def name(self, class_id: int) -> str:
         """The label of a class; one without a name is called by its number."""
-        known = 0 <= class_id < len(self.names) and self.names[class_id]
-        return known or f"class {class_id}"
+        return self.names[class_id] if self.has_name(class_id) else f"class {class_id}"
+
+    def has_name(self, class_id: int) -> bool:
+        """True where the class has a name."""
+        return 0 <= class_id < len(self.names) and self.names[class_id] != ""
 
     def known(self) -> frozenset[str]:
         """All names."""

@@ -107,13 +107,19 @@ class ModelFile:
         return len(self.content)
 
     @property
-    def input_size(self) -> tuple[int, int] | None:
-        """Width and height of the picture it takes, None where its input is no single RGB picture."""
+    def takes_a_picture(self) -> bool:
+        """True where its one input is one RGB picture, [1, height, width, 3]."""
         shapes = [tensor.shape for tensor in self.inputs]
-        if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][0] != 1 or shapes[0][3] != 3:
-            return None
-        height, width = shapes[0][1:3]
-        return (width, height) if width > 0 and height > 0 else None
+        return len(shapes) == 1 and len(shapes[0]) == 4 and min(shapes[0]) > 0 and shapes[0][::3] == (1, 3)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height of the picture it takes. Raises ModelError where it takes something else."""
+        if not self.takes_a_picture:
+            shapes = " and ".join(str(list(tensor.shape)) for tensor in self.inputs) or "nothing"
+            raise ModelError(f"{self.path}: takes {shapes}, not one RGB picture: give an object detector's model file")
+        height, width = self.inputs[0].shape[1:3]
+        return width, height
 
     @property
     def compiled_for_edgetpu(self) -> bool:
@@ -123,9 +129,11 @@ class ModelFile:
     @property
     def family(self) -> Family:
         """The kind of model, as far as edgecam tells them apart."""
-        if self.postprocess is not None and self.input_size is not None:
+        if not self.takes_a_picture:
+            return "unknown"
+        if self.postprocess is not None:
             return "ssd-postprocess"
-        return "classifier" if self.input_size is not None and self._scores_per_class() else "unknown"
+        return "classifier" if self._scores_per_class() else "unknown"
 
     @property
     def classes(self) -> int | None:

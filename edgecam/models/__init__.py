@@ -16,7 +16,19 @@ from edgecam.labels import COCO, Labels, load_labels, parse_labels
 from edgecam.modelfile import ModelFile
 from edgecam.models.published import BY_FILE, BY_NAME, DEMO, PUBLISHED, REAL, Published
 
-__all__ = ["DEMO", "PUBLISHED", "REAL", "Model", "Published", "info", "labels_for", "list_models", "load", "resolve"]
+__all__ = [
+    "DEMO",
+    "PUBLISHED",
+    "REAL",
+    "Model",
+    "Published",
+    "info",
+    "labels_for",
+    "list_models",
+    "load",
+    "name_of",
+    "resolve",
+]
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +95,12 @@ def labels_for(model: ModelFile, labels: Path | None = None) -> Labels:
     return fitted
 
 
+def name_of(path: Path) -> str:
+    """What a model file is called: by the catalogue, else after the file."""
+    published = BY_FILE.get(path.name)
+    return published.name if published else path.stem
+
+
 def sibling_labels(path: Path) -> Path | None:
     """The label file beside a model: its name with .txt, .pbtxt or _labels.txt, with or without _edgetpu."""
     stems = dict.fromkeys((path.stem, path.stem.removesuffix("_edgetpu")))
@@ -115,7 +133,7 @@ def _described(file: ModelFile, published: Published | None) -> dict[str, Any]:
         "bytes": file.size_bytes,
         "sha256": file.sha256,
         "family": file.family,
-        "input": list(file.input_size) if file.input_size else None,
+        "input": list(file.input_size) if file.takes_a_picture else None,
         "dtype": file.inputs[0].dtype if file.inputs else None,
         "classes": file.classes,
         "edgetpu": file.compiled_for_edgetpu,
@@ -153,8 +171,7 @@ def _automatic(folders: Sequence[Path]) -> Model:
 
 def _model(path: Path) -> Model:
     published = BY_FILE.get(path.name)
-    name, note = (published.name, published.caution) if published else (path.stem, "")
-    return Model(name, path, sibling_labels(path), note)
+    return Model(name_of(path), path, sibling_labels(path), published.caution if published else "")
 
 
 def _searched(folders: Sequence[Path]) -> list[Path]:

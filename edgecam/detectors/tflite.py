@@ -1,0 +1,193 @@
+"""A detector on the CPU: a .tflite file run by ai-edge-litert or tflite-runtime."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecam import models
+from edgecam.detectors.picture import DTYPES, PictureEncoder, level_table
+from edgecam.detectors.runtime import Runtime, find_runtime, without_greeting
+from edgecam.detectors.ssd import Candidates, decode, dequantised, output_roles
+from edgecam.errors import DetectorError, InputError, ModelError
+from edgecam.labels import Labels
+from edgecam.modelfile import ModelFile
+from edgecam.ports import Detector
+from edgecam.types import BBox, Detection, DetectorInfo
+
+log = logging.getLogger(__name__)
+
+_MOST_AUTOMATIC_THREADS = 4
+
+
+class TfliteDetector(Detector):
+    """Runs an SSD model with TFLite_Detection_PostProcess on the CPU.
+
+    `labels` is a label file (None: the model's own labels). `threads` 0 means one per core, four at most. `runtime` is
+    "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
+    must be the model file's.
+
+    `discarded` counts candidates with an unusable box, class or score; `unnamed` those whose class has no label.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        labels: Path | None = None,
+        threads: int = 1,
+        runtime: str = "auto",
+        score_floor: float = 0.0,
+        sha256: str | None = None,
+    ) -> None:
+        if threads < 0:
+            raise InputError(f"{threads} threads: 0 (one per core, four at most) or more")
+        self.discarded = 0
+        self.unnamed = 0
+        self._model = model
+        self._label_file = labels
+        self._threads = threads
+        self._runtime_choice = runtime
+        self._score_floor = score_floor
+        self._sha256 = sha256
+        self._session: _Session | None = None
+
+    def open(self) -> None:
+        """Verify the model file and build the interpreter.
+
+        Raises ModelError where the model or its labels cannot be used, InputError where the runtime is missing.
+        """
+        self.close()
+        file = models.load(self._model, self._sha256)
+        check_runnable(file)
+        labels = models.labels_for(file, self._label_file)
+        if not labels.known():
+            log.warning("%s: no labels: classes go by their numbers; give a label file", self._model)
+        self._session = _Session(file, labels, find_runtime(self._runtime_choice), self._threads)
+
+    def close(self) -> None:
+        self._session = None
+
+    @property
+    def info(self) -> DetectorInfo:
+        return self._opened().info
+
+    @property
+    def labels(self) -> Labels:
+        """The names of the model's classes; valid after `open`."""
+        return self._opened().labels
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """See `Detector.detect`. Raises InputError for what is no RGB picture, DetectorError where the runtime fails.
+
+        After a DetectorError the detector is closed: open it again.
+        """
+        session = self._opened()
+        try:
+            found = session.run(image)
+        except DetectorError:
+            self.close()
+            raise
+        self.discarded += found.discarded
+        return [
+            Detection(self._name(session.labels, number), score, BBox(*box))
+            for box, number, score in zip(
+                found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True
+            )
+            if score >= self._score_floor
+        ]
+
+    def _opened(self) -> _Session:
+        if self._session is None:
+            raise DetectorError(f"the detector with {self._model} is not open")
+        return self._session
+
+    def _name(self, labels: Labels, class_id: int) -> str:
+        if not labels.has_name(class_id):
+            self.unnamed += 1
+            if self.unnamed == 1 and labels.known():
+                log.warning("%s has no name for class %d: it goes by its number", labels.source, class_id)
+        return labels.name(class_id)
+
+
+class _Session:
+    """An interpreter and all that belongs to it, from open to close."""
+
+    def __init__(self, file: ModelFile, labels: Labels, runtime: Runtime, threads: int) -> None:
+        tensor = file.inputs[0]
+        table = level_table(tensor.dtype, tensor.scale, tensor.zero_point, file.metadata.mean, file.metadata.std)
+        self.labels = labels
+        self.info = DetectorInfo(models.name_of(file.path), f"{runtime.name} {runtime.version}", "cpu", file.input_size)
+        self._encode = PictureEncoder(file.input_size, table)
+        self._interpreter = _build_interpreter(file, runtime, threads or automatic_threads())
+        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+        shapes = [tuple(output["shape"]) for output in self._outputs]
+        known = file.postprocess.roles if file.postprocess else ()
+        self._roles = output_roles(known, file.signature_outputs, shapes)
+
+    def run(self, image: NDArray[np.uint8]) -> Candidates:
+        """One inference. Raises DetectorError."""
+        tensor = self._encode(image)
+        try:
+            self._interpreter.set_tensor(self._input, tensor)
+            self._interpreter.invoke()
+            values = {role: self._output(position) for role, position in self._roles.items()}
+        except (RuntimeError, ValueError) as error:
+            raise DetectorError(f"{self.info.runtime}: inference failed: {_first_line(error)}") from error
+        return decode(**values)
+
+    def _output(self, position: int) -> NDArray[np.float64]:
+        output = self._outputs[position]
+        scale, zero_point = output["quantization"]
+        return dequantised(self._interpreter.get_tensor(output["index"]), scale, zero_point)
+
+
+def check_runnable(file: ModelFile) -> None:
+    """Refuse what verified well but is no detector for the CPU. Raises ModelError, which says what it is."""
+    if file.family == "classifier":
+        raise ModelError(
+            f"{file.path}: an image classifier of {file.classes} classes: edgecam needs an object detector"
+        )
+    if file.family != "ssd-postprocess" or len(file.outputs) < 4:
+        outputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in file.outputs[:4]) or "none"
+        raise ModelError(
+            f"{file.path}: no detector edgecam knows (outputs: {outputs}):"
+            " give an SSD model with TFLite_Detection_PostProcess"
+        )
+    if file.inputs[0].dtype not in DTYPES:
+        raise ModelError(f"{file.path}: its input is {file.inputs[0].dtype}: convert it to one of {', '.join(DTYPES)}")
+    if file.compiled_for_edgetpu:
+        sibling = file.path.with_name(file.path.name.replace("_edgetpu", ""))
+        there = sibling != file.path and sibling.is_file()
+        advice = (
+            f"use {sibling}" if there else "use the file it was compiled from, usually without _edgetpu in its name"
+        )
+        raise ModelError(f"{file.path}: compiled for the Edge TPU, it cannot run on the CPU: {advice}")
+
+
+def automatic_threads() -> int:
+    """One thread per core this process may use, four at most: more than there are free cores slow it down."""
+    return min(_MOST_AUTOMATIC_THREADS, len(os.sched_getaffinity(0)))
+
+
+def _build_interpreter(file: ModelFile, runtime: Runtime, threads: int) -> Any:
+    """An interpreter of the very bytes that were verified. Raises ModelError."""
+    try:
+        with without_greeting():
+            interpreter = runtime.interpreter(model_content=file.content, num_threads=threads)
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{file.path}: {runtime.name} {runtime.version} cannot run it ({_first_line(error)}):"
+            " try the other runtime, or convert the model anew"
+        ) from error
+    return interpreter
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
