@@ -106,48 +106,29 @@ def draw_car(look: CarLook, travelled: float, *, lights_on: bool) -> list[Shape]
     def scaled(outline: _Outline) -> list[tuple[float, float]]:
         return [(x * long, y * high) for x, y in outline]
 
-    paint = look.paint
-    shapes = [
-        poly(
-            [
-                (-0.44 * long, 0.16 * high),
-                (0.44 * long, 0.16 * high),
-                (0.42 * long, 0.3 * high),
-                (-0.42 * long, 0.3 * high),
-            ],
-            (30, 30, 36),
-            outlined=True,
-        ),
-        rounded(scaled(body.outline), paint),
-    ]
+    floor = scaled(((-0.44, 0.16), (0.44, 0.16), (0.42, 0.3), (-0.42, 0.3)))
+    shapes = [poly(floor, (30, 30, 36), outlined=True), rounded(scaled(body.outline), look.paint)]
     shapes += _panels(look, body)
     for window in body.windows:
         shapes += _glass(scaled(window), high)
-    for x in body.doors:
-        shapes.append(
-            limb(
-                complex(x * long, 0.27 * high),
-                complex(x * long, 0.66 * high),
-                0.02,
-                0.02,
-                shade(paint, 0.66),
-                outlined=False,
-            )
-        )
-    shapes += [
-        limb(
-            complex((x - 0.1) * long, 0.6 * high),
-            complex((x - 0.065) * long, 0.6 * high),
-            0.035,
-            0.035,
-            shade(paint, 0.55),
-            outlined=False,
-        )
-        for x in body.doors
-    ]
+    shapes += _doors(look, body)
     shapes += _lamps(long, high, lights_on=lights_on)
     for x in (-0.31 * long, 0.31 * long):
-        shapes += _wheel(x, travelled, look.spokes, paint)
+        shapes += _wheel(x, travelled, look.spokes, look.paint)
+    return shapes
+
+
+def _doors(look: CarLook, body: _Body) -> list[Shape]:
+    """The gaps behind the doors and their handles."""
+    long, high = body.length, body.height
+    gap, grip = shade(look.paint, 0.66), shade(look.paint, 0.55)
+    shapes = [
+        limb(complex(x * long, 0.27 * high), complex(x * long, 0.66 * high), 0.02, 0.02, gap, outlined=False)
+        for x in body.doors
+    ]
+    for x in body.doors:
+        start, end = complex((x - 0.1) * long, 0.6 * high), complex((x - 0.065) * long, 0.6 * high)
+        shapes.append(limb(start, end, 0.035, 0.035, grip, outlined=False))
     return shapes
 
 

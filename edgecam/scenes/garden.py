@@ -190,8 +190,8 @@ def _plants(painter: Painter, edge: float) -> None:
 def _routes(edge: float) -> tuple[Route, ...]:
     """The ways through the garden."""
     return (
-        Route("people", edge + 0.12, 0.02, 15.0, 0.78, 0, 0.02),
-        Route("people", 0.87, 0.03, 13.5, 0.72, 0, 0.03),
+        Route("people", edge + 0.12, 0.02, 15.0, 0.7, 0, 0.02),
+        Route("people", 0.87, 0.03, 13.5, 0.62, 0, 0.03),
         Route("dogs", 0.80, 0.03, 12.0, 0.68, 0, 0.03),
         Route("dogs", 0.95, 0.02, 14.0, 0.52, 0, 0.02),
         Route("birds", 0.90, 0.03, 16.0, 0.72),

@@ -32,59 +32,35 @@ class Light:
     lamps_on: bool
 
 
+_DAY_SKIES: tuple[tuple[RGB, RGB], ...] = (
+    ((92, 160, 224), (206, 230, 244)),
+    ((110, 176, 220), (236, 238, 224)),
+    ((142, 180, 214), (226, 232, 236)),
+)
+_DUSK_SKIES: tuple[tuple[RGB, RGB], ...] = (
+    ((46, 50, 104), (244, 150, 96)),
+    ((40, 56, 110), (206, 130, 150)),
+    ((60, 58, 120), (250, 178, 110)),
+)
+_RAIN_SKY: tuple[RGB, RGB] = ((138, 150, 164), (196, 204, 208))
+
+
 def make_light(name: str, rng: np.random.Generator) -> Light:
     """The light called `name`, varied by `rng`: time of day, sun, strength."""
     strength = float(rng.uniform(0.92, 1.06))
     lean = float(rng.choice([-1, 1]) * rng.uniform(0.35, 0.8))
     warm = float(rng.uniform(-0.03, 0.04))
     if name == "day":
-        tops: tuple[tuple[RGB, RGB], ...] = (
-            ((92, 160, 224), (206, 230, 244)),
-            ((110, 176, 220), (236, 238, 224)),
-            ((142, 180, 214), (226, 232, 236)),
-        )
         matrix = _grade(strength * np.array([1.0 + warm, 1.0, 1.0 - warm]), 1.0, (0, 0, 0))
-        return Light(
-            name,
-            matrix,
-            tops[int(rng.integers(3))],
-            lean,
-            float(rng.uniform(0.1, 0.2)),
-            0.34,
-            float(rng.uniform(1.5, 4.0)),
-            (44, 38, 50),
-            False,
-        )
+        sky, fall = _DAY_SKIES[int(rng.integers(3))], float(rng.uniform(0.1, 0.2))
+        return Light(name, matrix, sky, lean, fall, 0.34, float(rng.uniform(1.5, 4.0)), (44, 38, 50), lamps_on=False)
     if name == "dusk":
-        skies: tuple[tuple[RGB, RGB], ...] = (
-            ((46, 50, 104), (244, 150, 96)),
-            ((40, 56, 110), (206, 130, 150)),
-            ((60, 58, 120), (250, 178, 110)),
-        )
         matrix = _grade(strength * np.array([0.74, 0.66, 0.76]), 0.92, (10, 8, 20))
-        return Light(
-            name,
-            matrix,
-            skies[int(rng.integers(3))],
-            0.15 * lean,
-            0.07,
-            0.3,
-            float(rng.uniform(4.0, 7.5)),
-            (24, 18, 34),
-            True,
-        )
+        sky, noise = _DUSK_SKIES[int(rng.integers(3))], float(rng.uniform(4.0, 7.5))
+        return Light(name, matrix, sky, 0.15 * lean, 0.07, 0.3, noise, (24, 18, 34), lamps_on=True)
     matrix = _grade(strength * np.array([0.78, 0.82, 0.86]), 0.72, (14, 16, 18))
-    return Light(
-        name,
-        matrix,
-        ((138, 150, 164), (196, 204, 208)),
-        0.1 * lean,
-        0.07,
-        0.2,
-        float(rng.uniform(2.5, 5.5)),
-        (38, 38, 48),
-        bool(rng.random() < 0.5),
-    )
+    noise, lamps_on = float(rng.uniform(2.5, 5.5)), bool(rng.random() < 0.5)
+    return Light(name, matrix, _RAIN_SKY, 0.1 * lean, 0.07, 0.2, noise, (38, 38, 48), lamps_on=lamps_on)
 
 
 def _grade(gain: NDArray[np.float64], saturation: float, lift: RGB) -> NDArray[np.float64]:

@@ -148,82 +148,57 @@ def _arm(look: PersonLook, phase: float, stride: float, light: float) -> list[Sh
 
 
 def _torso(look: PersonLook, phase: float, stride: float) -> list[Shape]:
-    """Trunk, and the skirt, dress or coat that hangs from it."""
+    """Trunk with what hangs from it, and its pattern, belt and shaded back."""
     w = 0.092 * look.build
-    sway = 0.02 * stride * sin(2 * phase)
-    hang = 0.05 * stride
-    shapes = [limb(0.005 + 0.8j, 0.01 + 0.87j, 0.052, 0.05, shade(look.skin, 0.85))]
-    trunk = [
-        (-0.6 * w, 0.845),
-        (0.5 * w, 0.845),
-        (0.98 * w, 0.78),
-        (0.92 * w, 0.64),
-        (0.88 * w, 0.49),
-        (-0.86 * w, 0.49),
-        (-0.88 * w, 0.64),
-        (-1.0 * w, 0.78),
-    ]
-    if look.garment == "skirt":
-        shapes.append(
-            rounded(
-                [(-0.8 * w, 0.58), (0.8 * w, 0.58), (1.15 * w + hang, 0.34), (-1.15 * w - hang + sway, 0.34)], look.legs
-            )
-        )
-    if look.garment == "dress":
-        shapes.append(
-            rounded(
-                [(-0.8 * w, 0.62), (0.8 * w, 0.62), (1.25 * w + hang, 0.3), (-1.25 * w - hang + sway, 0.3)], look.top
-            )
-        )
-    shapes.append(rounded(trunk, look.top))
-    if look.garment == "coat":
-        shapes.append(
-            rounded(
-                [(-0.95 * w, 0.7), (0.95 * w, 0.7), (1.2 * w + hang, 0.33), (-1.2 * w - hang + sway, 0.33)],
-                look.top,
-                outlined=False,
-            )
-        )
-        shapes.append(
-            poly([(0.15 * w, 0.82), (0.3 * w, 0.82), (0.45 * w, 0.36), (0.3 * w, 0.36)], shade(look.top, 0.72))
-        )
-    elif look.striped:
-        shapes += [
-            poly(
-                [(-0.86 * w, y), (0.9 * w, y), (0.9 * w, y + 0.022), (-0.86 * w, y + 0.022)],
-                mix(look.top, (255, 255, 255), 0.55),
-            )
-            for y in (0.56, 0.62, 0.68, 0.74)
-        ]
+
+    def across(*outline: tuple[float, float]) -> list[tuple[float, float]]:
+        return [(x * w, y) for x, y in outline]
+
+    under, over = _skirts(look, w, 0.05 * stride, 0.02 * stride * sin(2 * phase))
+    trunk = across((-0.6, 0.845), (0.5, 0.845), (0.98, 0.78), (0.92, 0.64), (0.88, 0.49), (-0.86, 0.49), (-0.88, 0.64))
+    shapes = [limb(0.005 + 0.8j, 0.01 + 0.87j, 0.052, 0.05, shade(look.skin, 0.85)), *under]
+    shapes += [rounded([*trunk, (-1.0 * w, 0.78)], look.top), *over]
+    if look.striped and look.garment != "coat":
+        stripe = mix(look.top, (255, 255, 255), 0.55)
+        for y in (0.56, 0.62, 0.68, 0.74):
+            shapes.append(poly(across((-0.86, y), (0.9, y), (0.9, y + 0.022), (-0.86, y + 0.022)), stripe))
     if look.garment in ("trousers", "shorts"):
-        shapes.append(
-            poly([(-0.86 * w, 0.505), (0.88 * w, 0.505), (0.88 * w, 0.522), (-0.86 * w, 0.522)], shade(look.legs, 0.6))
-        )
-    shapes.append(
-        rounded(
-            [(-0.98 * w, 0.8), (-0.45 * w, 0.83), (-0.35 * w, 0.5), (-0.85 * w, 0.5)],
-            shade(look.top, 0.82),
-            outlined=False,
-        )
-    )
+        belt = across((-0.86, 0.505), (0.88, 0.505), (0.88, 0.522), (-0.86, 0.522))
+        shapes.append(poly(belt, shade(look.legs, 0.6)))
+    back = across((-0.98, 0.8), (-0.45, 0.83), (-0.35, 0.5), (-0.85, 0.5))
+    shapes.append(rounded(back, shade(look.top, 0.82), outlined=False))
     if look.luggage == "shoulder":
         shapes.append(limb(0.05 + 0.82j, -0.08 + 0.56j, 0.014, 0.014, shade(look.bag, 0.7), outlined=False))
         shapes.append(rounded([(-0.14, 0.58), (-0.02, 0.58), (-0.02, 0.45), (-0.14, 0.45)], look.bag))
     return shapes
 
 
+def _skirts(look: PersonLook, w: float, hang: float, sway: float) -> tuple[list[Shape], list[Shape]]:
+    """What hangs below the waist, under and over the trunk's shape; it flares by `hang` and sways."""
+
+    def flared(top: tuple[float, float], hem: tuple[float, float]) -> list[tuple[float, float]]:
+        (half, y), (wide, low) = top, hem
+        return [(-half * w, y), (half * w, y), (wide * w + hang, low), (-wide * w - hang + sway, low)]
+
+    if look.garment == "skirt":
+        return [rounded(flared((0.8, 0.58), (1.15, 0.34)), look.legs)], []
+    if look.garment == "dress":
+        return [rounded(flared((0.8, 0.62), (1.25, 0.3)), look.top)], []
+    if look.garment == "coat":
+        seam = [(0.15 * w, 0.82), (0.3 * w, 0.82), (0.45 * w, 0.36), (0.3 * w, 0.36)]
+        coat = rounded(flared((0.95, 0.7), (1.2, 0.33)), look.top, outlined=False)
+        return [], [coat, poly(seam, shade(look.top, 0.72))]
+    return [], []
+
+
 def _head(look: PersonLook) -> list[Shape]:
     """Head, face, hair and whatever is worn on top."""
-    hair = look.hair
+    hair, behind = look.hair, shade(look.hair, 0.85)
     shapes: list[Shape] = []
     if look.hairdo == "long":
-        shapes.append(
-            rounded([(-0.075, 0.95), (0.0, 0.97), (0.02, 0.85), (-0.045, 0.74), (-0.105, 0.77)], shade(hair, 0.85))
-        )
+        shapes.append(rounded([(-0.075, 0.95), (0.0, 0.97), (0.02, 0.85), (-0.045, 0.74), (-0.105, 0.77)], behind))
     if look.hairdo == "tail":
-        shapes.append(
-            rounded([(-0.05, 0.95), (-0.1, 0.93), (-0.125, 0.8), (-0.09, 0.8), (-0.05, 0.89)], shade(hair, 0.85))
-        )
+        shapes.append(rounded([(-0.05, 0.95), (-0.1, 0.93), (-0.125, 0.8), (-0.09, 0.8), (-0.05, 0.89)], behind))
     if look.hairdo == "bun":
         shapes.append(disc(-0.075 + 0.955j, 0.033, 0.033, hair))
     shapes.append(disc(0.012 + 0.915j, 0.062, 0.074, look.skin))
@@ -231,41 +206,25 @@ def _head(look: PersonLook) -> list[Shape]:
     shapes.append(disc(0.05 + 0.925j, 0.008, 0.011, (40, 30, 34), outlined=False))
     shapes.append(limb(0.045 + 0.878j, 0.062 + 0.88j, 0.007, 0.007, shade(look.skin, 0.62), outlined=False))
     if look.hairdo != "bald":
-        shapes.append(
-            rounded(
-                [
-                    (0.07, 0.95),
-                    (0.045, 1.005),
-                    (-0.05, 1.005),
-                    (-0.085, 0.93),
-                    (-0.06, 0.855),
-                    (-0.025, 0.87),
-                    (-0.01, 0.945),
-                ],
-                hair,
-            )
-        )
+        crown = [(0.07, 0.95), (0.045, 1.005), (-0.05, 1.005), (-0.085, 0.93), (-0.06, 0.855), (-0.025, 0.87)]
+        shapes.append(rounded([*crown, (-0.01, 0.945)], hair))
     shapes.append(disc(-0.012 + 0.905j, 0.014, 0.019, shade(look.skin, 0.86), outlined=False))
+    return shapes + _headgear(look)
+
+
+def _headgear(look: PersonLook) -> list[Shape]:
+    """Cap, beanie, brimmed hat or hood."""
+    hat = look.hat
     if look.headgear == "cap":
-        shapes += [
-            rounded([(0.075, 0.945), (0.05, 1.01), (-0.05, 1.01), (-0.075, 0.945)], look.hat),
-            limb(0.05 + 0.95j, 0.115 + 0.945j, 0.018, 0.014, shade(look.hat, 0.75)),
-        ]
-    elif look.headgear == "beanie":
-        shapes += [
-            rounded([(0.07, 0.945), (0.055, 1.02), (-0.05, 1.02), (-0.075, 0.945)], look.hat),
-            limb(-0.062 + 0.95j, 0.062 + 0.95j, 0.03, 0.03, shade(look.hat, 0.8)),
-        ]
-    elif look.headgear == "brim":
-        shapes += [
-            rounded([(0.055, 0.95), (0.045, 1.025), (-0.045, 1.025), (-0.055, 0.95)], look.hat),
-            limb(-0.1 + 0.955j, 0.11 + 0.955j, 0.02, 0.02, shade(look.hat, 0.78)),
-        ]
-    elif look.headgear == "hood":
-        shapes.append(
-            rounded(
-                [(0.06, 0.98), (0.02, 1.015), (-0.07, 1.0), (-0.1, 0.9), (-0.07, 0.82), (0.03, 0.825), (-0.005, 0.93)],
-                shade(look.top, 0.92),
-            )
-        )
-    return shapes
+        dome = [(0.075, 0.945), (0.05, 1.01), (-0.05, 1.01), (-0.075, 0.945)]
+        return [rounded(dome, hat), limb(0.05 + 0.95j, 0.115 + 0.945j, 0.018, 0.014, shade(hat, 0.75))]
+    if look.headgear == "beanie":
+        dome = [(0.07, 0.945), (0.055, 1.02), (-0.05, 1.02), (-0.075, 0.945)]
+        return [rounded(dome, hat), limb(-0.062 + 0.95j, 0.062 + 0.95j, 0.03, 0.03, shade(hat, 0.8))]
+    if look.headgear == "brim":
+        dome = [(0.055, 0.95), (0.045, 1.025), (-0.045, 1.025), (-0.055, 0.95)]
+        return [rounded(dome, hat), limb(-0.1 + 0.955j, 0.11 + 0.955j, 0.02, 0.02, shade(hat, 0.78))]
+    if look.headgear == "hood":
+        hood = [(0.06, 0.98), (0.02, 1.015), (-0.07, 1.0), (-0.1, 0.9), (-0.07, 0.82), (0.03, 0.825), (-0.005, 0.93)]
+        return [rounded(hood, shade(look.top, 0.92))]
+    return []

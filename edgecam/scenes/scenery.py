@@ -1,5 +1,7 @@
 """Owns what stands about in any place: sky and clouds, trees, hedges, lamp posts, bins, fences, flowers."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from edgecam.scenes.canvas import WIDE
@@ -65,48 +67,22 @@ def tree(painter: Painter, x: float, ground: float, size: float, *, cutout: bool
     rng = painter.rng
     colour = LEAVES[int(rng.integers(len(LEAVES)))]
     bark: RGB = ((112, 84, 62), (96, 80, 70), (134, 110, 86))[int(rng.integers(3))]
-    trunk = 0.034 * size
     crown = ground - 0.72 * size
     painter.soft_discs([(x, ground, 0.16 * size, 0.018 * size)], (30, 36, 30), 0.4, 0.012)
-
-    def paint() -> None:
-        painter.fill(
-            [
-                (x - trunk * 1.5, ground),
-                (x - trunk * 0.8, ground - 0.1 * size),
-                (x - trunk * 0.6, crown),
-                (x + trunk * 0.6, crown),
-                (x + trunk * 0.8, ground - 0.1 * size),
-                (x + trunk * 1.5, ground),
-            ],
-            bark,
-        )
-        painter.fill(
-            [
-                (x + trunk * 0.1, ground),
-                (x + trunk * 0.1, crown),
-                (x + trunk * 0.6, crown),
-                (x + trunk * 0.8, ground - 0.1 * size),
-                (x + trunk * 1.4, ground),
-            ],
-            shade(bark, 0.78),
-        )
-        painter.fill(
-            [
-                (x - trunk * 0.3, crown + 0.2 * size),
-                (x - 0.12 * size, crown - 0.02 * size),
-                (x - 0.1 * size, crown - 0.03 * size),
-                (x + trunk * 0.3, crown + 0.14 * size),
-            ],
-            bark,
-        )
+    with painter.standing(ground) if cutout else nullcontext():
+        _trunk(painter, x, ground, size, bark)
         painter.cluster(x, crown, 0.3 * size, 0.3 * size, colour, 13)
 
-    if cutout:
-        with painter.standing(ground):
-            paint()
-    else:
-        paint()
+
+def _trunk(painter: Painter, x: float, ground: float, size: float, bark: RGB) -> None:
+    """A trunk that widens at the foot, shaded on its right, with one branch."""
+    half, flare, crown = 0.034 * size, ground - 0.1 * size, ground - 0.72 * size
+    outline = [(-1.5, ground), (-0.8, flare), (-0.6, crown), (0.6, crown), (0.8, flare), (1.5, ground)]
+    shadow = [(0.1, ground), (0.1, crown), (0.6, crown), (0.8, flare), (1.4, ground)]
+    painter.fill([(x + half * across, y) for across, y in outline], bark)
+    painter.fill([(x + half * across, y) for across, y in shadow], shade(bark, 0.78))
+    fork, tip = (x - half * 0.3, crown + 0.2 * size), (x - 0.12 * size, crown - 0.02 * size)
+    painter.fill([fork, tip, (x - 0.1 * size, crown - 0.03 * size), (x + half * 0.3, crown + 0.14 * size)], bark)
 
 
 def hedge(painter: Painter, x0: float, x1: float, ground: float, height: float) -> None:

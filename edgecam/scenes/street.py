@@ -141,11 +141,11 @@ def _furniture(painter: Painter, light: Light, far_kerb: float) -> None:
 def _routes(wall: float) -> tuple[Route, ...]:
     """The ways along a street whose house fronts stand at row `wall`; traffic keeps to its side."""
     return (
-        Route("people", wall + 0.045, 0.012, 15.0, 0.8),
-        Route("cars", wall + 0.17, 0.004, 9.5, 0.68, -1),
-        Route("cars", wall + 0.255, 0.004, 10.5, 0.62, 1),
-        Route("people", 0.885, 0.012, 13.0, 0.66, 0, 0.01),
-        Route("people", 0.965, 0.015, 14.0, 0.52, 0, 0.01),
+        Route("people", wall + 0.045, 0.012, 15.0, 0.7),
+        Route("cars", wall + 0.17, 0.004, 7.0, 0.85, -1),
+        Route("cars", wall + 0.255, 0.004, 7.5, 0.82, 1),
+        Route("people", 0.885, 0.012, 13.0, 0.58, 0, 0.01),
+        Route("people", 0.965, 0.015, 14.0, 0.42, 0, 0.01),
         Route("dogs", 0.93, 0.01, 13.0, 0.6),
         Route("birds", 0.955, 0.025, 17.0, 0.62),
         Route("flight", 0.90, 0.04, 11.0, 0.4),

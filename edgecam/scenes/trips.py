@@ -86,9 +86,9 @@ def travelled(trip: Trip, elapsed: float) -> tuple[float, float]:
 
 
 def plan_trip(
-    rng: np.random.Generator, route: Route, slot: int, first_id: int, camera: Camera, *, rainy: bool
+    rng: np.random.Generator, route: Route, begin: float, first_id: int, camera: Camera, *, rainy: bool
 ) -> Trip | None:
-    """The trip that starts in this slot of the route, or None where nobody comes."""
+    """The trip along the route that starts soon after `begin`, or None where nobody comes."""
     if rng.random() > route.chance:
         return None
     direction = route.direction or int(rng.choice([-1, 1]))
@@ -99,7 +99,7 @@ def plan_trip(
     length = WIDE / camera.scale(min(y0, y1)) + 2 * reach + 0.2
     pauses = route.kind in ("people", "dogs") and rng.random() < 0.3
     pause = float(rng.uniform(1.5, 4.0)) if pauses else 0.0
-    start = slot * route.period + float(rng.uniform(0.0, 0.25 * route.period))
+    start = begin + float(rng.uniform(0.0, 0.25 * route.period))
     steps = tuple(rng.uniform(-1, 1, 16).tolist()) if route.kind in ("birds", "flight") else ()
     return Trip(
         route.kind,
@@ -128,7 +128,7 @@ def _half_length(member: Member) -> float:
 def _company(rng: np.random.Generator, kind: str, *, rainy: bool, near: bool) -> tuple[tuple[Member, ...], float, bool]:
     """Who goes together, how fast in metres per second, and whether on a lead (not far off: the dog would be tiny)."""
     if kind == "cars":
-        return (Member("car", car_look(rng), 0.0, 0.0),), float(rng.uniform(2.6, 5.5)), False
+        return (Member("car", car_look(rng), 0.0, 0.0),), float(rng.uniform(3.1, 4.4)), False
     if kind == "dogs":
         return (Member("dog", dog_look(rng), 0.0, 0.0),), float(rng.uniform(1.4, 2.6)), False
     if kind in ("birds", "flight"):

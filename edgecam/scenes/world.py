@@ -137,13 +137,15 @@ class Traffic:
     def __init__(self, seed: int, routes: tuple[Route, ...], camera: Camera, *, rainy: bool, lights_on: bool) -> None:
         """The routes are walked again and again from well before time 0."""
         self._seed, self._routes, self._camera, self._rainy, self._lights_on = seed, routes, camera, rainy, lights_on
+        rng = np.random.Generator(np.random.PCG64([seed, 4]))
+        self._phases = [route.period * float(rng.random()) for route in routes]
         self._trips: dict[tuple[int, int], Trip | None] = {}
 
     def actors(self, t: float) -> list[Actor]:
         """Everybody at time `t` (in view or just outside), the farthest first."""
         actors: list[Actor] = []
         for index, route in enumerate(self._routes):
-            latest = floor(t / route.period)
+            latest = floor((t - self._phases[index]) / route.period)
             for slot in range(latest - ceil(_LONGEST / route.period), latest + 1):
                 trip = self._trip(index, slot)
                 if trip is not None:
@@ -157,6 +159,7 @@ class Traffic:
             if len(self._trips) > 512:
                 self._trips.clear()
             rng = np.random.Generator(np.random.PCG64([self._seed, 3, index, slot + 4096]))
-            first_id = ((slot + 64) * len(self._routes) + index) * 4 + 1
-            self._trips[key] = plan_trip(rng, self._routes[index], slot, first_id, self._camera, rainy=self._rainy)
+            route, first_id = self._routes[index], ((slot + 64) * len(self._routes) + index) * 4 + 1
+            begin = slot * route.period + self._phases[index]
+            self._trips[key] = plan_trip(rng, route, begin, first_id, self._camera, rainy=self._rainy)
         return self._trips[key]
