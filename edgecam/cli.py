@@ -1,0 +1,83 @@
+"""The command line: from arguments to commands, from errors to exit codes."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from edgecam import __version__, console
+from edgecam.commands import config, detect, evaluate, events, models
+from edgecam.errors import ConfigError, EdgecamError
+
+FAILED, USAGE, BAD_CONFIG, INTERRUPTED = 1, 2, 78, 130
+"""Exit codes beside 0; 78 is EX_CONFIG, which systemd does not restart."""
+
+app = typer.Typer(
+    name="edgecam",
+    help="A camera that sees, names and remembers what moves in front of it.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- the shape that typer calls
+    if wanted:
+        console.emit(f"edgecam {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice: all.")] = 0,
+    version: Annotated[  # noqa: ARG001 -- its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A camera that sees, names and remembers what moves in front of it."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=level, format="edgecam: %(message)s", stream=sys.stderr)
+    if context.invoked_subcommand is None:
+        console.emit(context.get_help())
+        raise typer.Exit(USAGE)
+
+
+for group in (detect, evaluate, events, models, config):
+    group.register(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 fine, 1 failed, 2 usage, 78 bad configuration, 130 interrupted.
+
+    What the user can mend is one line on stderr; anything else is a bug and leaves with its traceback.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = app(arguments, prog_name="edgecam", standalone_mode=False)
+        console.finish()
+    except typer.TyperException as error:
+        console.say(_usage(error))
+        return error.exit_code
+    except EdgecamError as error:
+        console.complain(error)
+        return BAD_CONFIG if isinstance(error, ConfigError) else FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; Python would say so once again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return int(code or 0)
+
+
+def _usage(error: typer.TyperException) -> str:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else "edgecam"
+    return f"{error.format_message().rstrip('.')} (see '{command} --help')"

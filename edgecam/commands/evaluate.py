@@ -1,0 +1,45 @@
+"""`edgecam evaluate`: how good is this model?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecam import console
+from edgecam.commands.options import MODEL_FOLDERS, JsonOption, LabelsOption, ModelOption, ThreadsOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="The folder of pictures.")],
+    annotations: Annotated[
+        Path, typer.Option("--annotations", metavar="FILE", help="What is in them, in COCO's JSON format.")
+    ],
+    model: ModelOption = None,
+    labels: LabelsOption = None,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model's COCO average precision on annotated pictures. Needs the extra `eval`."""
+    from edgecam import detectors
+    from edgecam.evaluation import evaluate as measure
+    from edgecam.models import resolve
+
+    chosen = resolve(model, MODEL_FOLDERS)
+    detector = detectors.create("tflite", model=chosen.path, labels=labels or chosen.labels, threads=threads)
+    with detector, console.progress("evaluating") as tick:
+        figures = measure(detector, images, annotations, progress=tick)
+    if as_json:
+        console.emit_json(figures)
+    else:
+        console.emit_table(("figure", "value"), [(name, _figure(value)) for name, value in figures.items()])
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -1,0 +1,57 @@
+"""`edgecam run`: the service's main job, in the foreground."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgecam import console
+from edgecam.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from edgecam.app import App
+    from edgecam.pipeline import Counters
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)
+
+
+def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Watch the configured cameras until they end or somebody stops it (Ctrl-C, SIGTERM)."""
+    from edgecam.app import build
+    from edgecam.clock import SystemClock
+    from edgecam.config import load
+
+    app = build(load(config), SystemClock())
+    with console.progress("watching") as advance:
+        app.run(_Progress(app, advance))
+    summary = summarise(app.counters())
+    if as_json:
+        console.emit_json(summary)
+    else:
+        console.emit_fields({name: value for name, value in summary.items() if name != "cameras"})
+
+
+def summarise(counters: dict[str, Counters]) -> dict[str, Any]:
+    """The sum over the cameras, and each camera's own counts."""
+    each = {name: asdict(counts) for name, counts in counters.items()}
+    names = next(iter(each.values()))
+    return {name: sum(counts[name] for counts in each.values()) for name in names} | {"cameras": each}
+
+
+class _Progress:
+    """Advances the bar by the frames written since the last turn."""
+
+    def __init__(self, app: App, advance: Any) -> None:
+        self._app = app
+        self._advance = advance
+        self._shown = 0
+
+    def __call__(self) -> None:
+        written = sum(counts.frames_written for counts in self._app.counters().values())
+        self._advance(written - self._shown)
+        self._shown = written

@@ -1,0 +1,342 @@
+"""The command line: commands on real files, exit codes, and what goes to which stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecam import __version__, cli, console
+from edgecam.bundled import example_config
+from edgecam.commands.copies import Copies
+from edgecam.commands.inputs import Input, find_inputs
+from edgecam.commands.moments import parse_moment
+from edgecam.config import Config, load
+from edgecam.errors import ConfigError, EdgecamError, InputError
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Edgecam = Callable[..., Outcome]
+
+
+@pytest.fixture
+def edgecam(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Edgecam:
+    """Runs the command line in this process."""
+    monkeypatch.delenv("EDGECAM_CONFIG", raising=False)
+
+    def command(*arguments: str | Path) -> Outcome:
+        code = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return command
+
+
+def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+class TestFrame:
+    """What holds for every command."""
+
+    def test_version(self, edgecam: Edgecam) -> None:
+        assert edgecam("--version") == Outcome(0, f"edgecam {__version__}\n", "")
+
+    @pytest.mark.parametrize("arguments", [("--help",), ("detect", "-h"), ("events", "list", "--help")])
+    def test_help(self, edgecam: Edgecam, arguments: tuple[str, ...]) -> None:
+        outcome = edgecam(*arguments)
+        assert outcome.code == 0
+        assert "Usage: edgecam" in outcome.out
+
+    def test_no_command_shows_the_help_and_is_no_success(self, edgecam: Edgecam) -> None:
+        outcome = edgecam()
+        assert outcome.code == 2
+        assert "Commands" in outcome.out
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("detct",), "No such command 'detct'. Did you mean 'detect'? (see 'edgecam --help')"),
+            (("models",), "Missing command (see 'edgecam models --help')"),
+            (("detect",), "Missing argument 'INPUT' (see 'edgecam detect --help')"),
+            (("detect", "a.jpg", "--tresh", "1"), "No such option: --tresh"),
+            (("detect", "a.jpg", "-t", "nan"), "nan: allowed is 0 to 1"),
+        ],
+    )
+    def test_a_usage_error_is_one_line(self, edgecam: Edgecam, arguments: tuple[str, ...], said: str) -> None:
+        outcome = edgecam(*arguments)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.startswith("edgecam: ")
+        assert outcome.err.count("\n") == 1
+        assert said in outcome.err
+
+    def test_nothing_heavy_is_imported_before_a_command_needs_it(self) -> None:
+        heavy = {"av", "cv2", "numpy", "ai_edge_litert", "tflite_runtime", "rich.progress", "sqlite3"}
+        done = python("-c", "import sys, edgecam.cli; print(*sys.modules)")
+        assert done.returncode == 0, done.stderr
+        assert heavy & set(done.stdout.split()) == set()
+
+    def test_a_bug_leaves_with_its_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_arguments: object, **_options: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr("edgecam.config.load", broken)
+        with pytest.raises(ZeroDivisionError):
+            cli.main(["config", "check"])
+
+    def test_an_interrupt_ends_it_quietly(self, edgecam: Edgecam, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_arguments: object, **_options: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("edgecam.config.load", interrupted)
+        assert edgecam("config", "check") == Outcome(130, "", "")
+
+    def test_a_reader_that_goes_away_is_no_traceback(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as nobody_reads:
+            done = subprocess.run(
+                [sys.executable, "-m", "edgecam", "config", "schema"],
+                stdout=nobody_reads,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (1, "")
+
+    def test_a_full_disk_behind_stdout_is_said(self) -> None:
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "edgecam", "config", "schema"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (1, "edgecam: standard output: No space left on device\n")
+
+    def test_shells_complete(self) -> None:
+        environment = os.environ | {
+            "_EDGECAM_COMPLETE": "complete_bash",
+            "COMP_WORDS": "edgecam con",
+            "COMP_CWORD": "1",
+        }
+        done = python("-m", "edgecam", env=environment)
+        assert done.stdout.split() == ["config"]
+
+
+class TestConsole:
+    """How things are said."""
+
+    def test_a_message_is_one_line_whatever_it_holds(self, capsys: pytest.CaptureFixture[str]) -> None:
+        console.say("über a\nb\x1b[31m.mp4")
+        assert capsys.readouterr().err == "edgecam: über a\\nb\\x1b[31m.mp4\n"
+
+    def test_every_line_of_an_error_is_marked(self, capsys: pytest.CaptureFixture[str]) -> None:
+        console.complain(ConfigError("one\ntwo"))
+        assert capsys.readouterr().err == "edgecam: one\nedgecam: two\n"
+
+    def test_a_table_is_aligned(self, capsys: pytest.CaptureFixture[str]) -> None:
+        console.emit_table(("name", "size"), [("a", 1), ("longer", "")])
+        assert capsys.readouterr().out == "NAME    SIZE\na       1\nlonger\n"
+
+    def test_json_has_no_numbers_that_json_lacks(self) -> None:
+        with pytest.raises(ValueError, match="JSON"):
+            console.emit_json({"a": float("nan")})
+
+    def test_progress_is_silent_where_nobody_watches(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with console.progress("frames", 3) as tick:
+            tick(1)
+        assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("total", ["3", "None"])
+    def test_progress_on_a_terminal_leaves_stdout_alone(self, total: str) -> None:
+        program = f"""
+from edgecam import console
+with console.progress("frames [x]", {total}) as tick:
+    console.emit("result")
+    tick(2)
+"""
+        leader, follower = pty.openpty()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=follower, timeout=120, check=True
+            )
+            os.close(follower)
+            drawn = os.read(leader, 1 << 16).decode()
+        finally:
+            os.close(leader)
+        assert done.stdout == b"result\n"
+        assert "frames [x]" in drawn
+        assert "2/" in drawn
+
+
+class TestConfigCommands:
+    def test_check_sums_up(self, edgecam: Edgecam) -> None:
+        outcome = edgecam("config", "check", "-c", example_config())
+        assert outcome.code == 0
+        assert outcome.out.startswith(f"{example_config()}: ok: cameras demo (synthetic); model auto")
+
+    def test_the_environment_names_the_file(
+        self, edgecam: Edgecam, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("EDGECAM_CONFIG", str(tmp_path / "mine.toml"))
+        outcome = edgecam("config", "show")
+        assert outcome.code == 78
+        assert str(tmp_path / "mine.toml") in outcome.err
+
+    def test_shown_toml_is_the_configuration_in_force(self, edgecam: Edgecam, tmp_path: Path) -> None:
+        original = tmp_path / "a.toml"
+        original.write_text('data_dir = "here"\n[cameras.x]\ntype = "synthetic"\nplace = "street"\n')
+        shown = tmp_path / "elsewhere" / "b.toml"
+        shown.parent.mkdir()
+        shown.write_text(edgecam("config", "show", "-c", original).out)
+        assert load(shown) == load(original)
+        document = edgecam("config", "show", "-c", original, "--json").document
+        assert document["cameras"]["x"].pop("duration") is document["cameras"]["x"].pop("light") is None
+        assert document == tomllib.loads(shown.read_text())
+
+    def test_the_schema_is_json_schema(self, edgecam: Edgecam) -> None:
+        assert edgecam("config", "schema").document == Config.model_json_schema()
+
+
+class TestModelCommands:
+    def test_list(self, edgecam: Edgecam) -> None:
+        listed = edgecam("models", "list")
+        assert listed.out.startswith("NAME ")
+        names = [model["name"] for model in edgecam("models", "list", "--json").document]
+        assert [line.split()[0] for line in listed.out.splitlines()[1:]] == names
+
+    def test_info(self, edgecam: Edgecam, assets: Path) -> None:
+        model = assets / "models" / "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+        described = edgecam("models", "info", model, "--json").document
+        assert (described["input"], described["classes"]) == ([300, 300], 90)
+        assert "[300, 300]" in edgecam("models", "info", model).out
+
+
+class TestInputs:
+    def test_kinds_and_order(self, tmp_path: Path) -> None:
+        for name in ("b.PNG", "a.jpg", "c.mkv", "notes.txt"):
+            (tmp_path / name).touch()
+        (tmp_path / "oddly.named").touch()
+        names = [str(tmp_path / "oddly.named"), str(tmp_path), "rtsp://camera.lan/1", str(tmp_path / "a.jpg")]
+        found = find_inputs(names)
+        assert [(Path(each.name).name, each.kind) for each in found] == [
+            ("oddly.named", "video"),
+            ("a.jpg", "picture"),
+            ("b.PNG", "picture"),
+            ("c.mkv", "video"),
+            ("1", "video"),
+        ]
+
+    @pytest.mark.parametrize("name", ["missing.jpg", "empty", "dangling.jpg"])
+    def test_what_is_not_there_is_refused(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(InputError, match=name):
+            find_inputs([str(tmp_path / name)])
+
+
+class TestCopies:
+    PICTURE, VIDEO = Input("in/a.png", "picture"), Input("in/a.avi", "video")
+
+    def test_each_has_a_name_of_its_own(self, tmp_path: Path) -> None:
+        others = [Input("other/a.jpg", "picture"), Input("rtsp://camera.lan/", "video")]
+        originals = [self.PICTURE, self.VIDEO, *others]
+        copies = Copies(tmp_path / "new" / "folder", originals)
+        copies.check()
+        assert not (tmp_path / "new").exists()
+        copies.create()
+        for original in originals:
+            with copies.writing(original) as path:
+                path.write_bytes(b"done")
+        names = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
+        assert names == ["a-2.jpg", "a.jpg", "a.mp4", "camera.mp4"]
+
+    @pytest.mark.parametrize("error", [InputError("broken"), KeyboardInterrupt()])
+    def test_nothing_half_written_stays(self, tmp_path: Path, error: BaseException) -> None:
+        copies = Copies(tmp_path, [self.PICTURE])
+        (tmp_path / "a.jpg").write_bytes(b"of yesterday")
+
+        def fails() -> None:
+            with copies.writing(self.PICTURE) as path:
+                path.write_bytes(b"half")
+                raise error
+
+        with pytest.raises(type(error)):
+            fails()
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.jpg", b"of yesterday")]
+
+    def test_a_fault_of_the_disk_is_the_users_to_mend(self, tmp_path: Path) -> None:
+        writing = Copies(tmp_path / "gone", [self.PICTURE]).writing(self.PICTURE)
+        with pytest.raises(InputError, match=r"a\.jpg: cannot be written: .*directory"), writing as path:
+            path.write_bytes(b"")
+
+    def test_an_input_is_never_overwritten(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="overwrite"):
+            Copies(tmp_path, [Input(str(tmp_path / "a.jpg"), "picture")]).check()
+
+    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+            with pytest.raises(InputError, match="not a folder"):
+                Copies(folder, []).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("90s", NOW - timedelta(seconds=90)),
+        ("30m", NOW - timedelta(minutes=30)),
+        ("2h", NOW - timedelta(hours=2)),
+        ("1.5 d", NOW - timedelta(days=1.5)),
+        ("1w", NOW - timedelta(weeks=1)),
+        ("2026-11-01", datetime(2026, 11, 1).astimezone()),
+        ("2026-11-01T18:30", datetime(2026, 11, 1, 18, 30).astimezone()),
+        ("2026-11-01T18:30+02:00", datetime(2026, 11, 1, 16, 30, tzinfo=UTC)),
+    ],
+)
+def test_moments_as_people_type_them(text: str, moment: datetime) -> None:
+    assert parse_moment(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2x", "-1h", "2026-13-01", "9999999999w", ""])
+def test_a_moment_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="allowed are 90s"):
+        parse_moment(text, NOW)
+
+
+def test_errors_of_ours_are_one_line_and_exit_1(edgecam: Edgecam, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_arguments: object, **_options: object) -> None:
+        raise EdgecamError("the thing: broken: mend it")
+
+    monkeypatch.setattr("edgecam.config.load", failing)
+    assert edgecam("config", "check") == Outcome(1, "", "edgecam: the thing: broken: mend it\n")
