@@ -73,8 +73,8 @@ class ModelFile:
             raise ModelError(f"{path}: SHA-256 is {digest}, {sha256.lower()} was expected: {_REMEDY}")
         try:
             structure = walk(content)
-            _check_end(structure, content)
             files = unpack_files(content, structure.metadata.files)
+            _check_end(structure, content)
         except FlatbufferError as error:
             raise ModelError(f"{path}: truncated or damaged model file ({error}): {_REMEDY}") from error
         return cls._described(path, content, digest, structure, files)

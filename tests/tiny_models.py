@@ -1,0 +1,288 @@
+"""Tiny .tflite files made byte by byte, so that every kind of model can be tested without one being shipped.
+
+The detectors made here run: the boxes they find are the pixels of the picture, see `detector`.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FLOAT32, INT32, UINT8, INT8 = 0, 2, 3, 9
+RESHAPE, DEQUANTIZE, CUSTOM = 22, 6, 32
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A scalar field of a flatbuffer table, in struct's format."""
+
+    code: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Items:
+    """A vector of numbers, in struct's format; `align` bytes for its first item."""
+
+    code: str
+    values: Sequence[float] | bytes
+    align: int = 4
+
+
+#: A table is its fields by number; a value is a scalar, a vector, a text, a table or a list of tables.
+Fields = Mapping[int, Any]
+
+
+class Writer:
+    """Writes flatbuffers front to back: every object after the one that refers to it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def finish(self, root: Fields, identifier: bytes) -> bytes:
+        self.data += struct.pack("<I", 0) + identifier
+        self._refer(0, root)
+        self._pad(16)
+        return bytes(self.data)
+
+    def _pad(self, align: int, ahead: int = 0) -> None:
+        self.data += bytes(-(len(self.data) + ahead) % align)
+
+    def _refer(self, at: int, value: Any) -> None:
+        """Write an object at the end and its offset at `at`."""
+        if isinstance(value, Mapping):
+            place = self._table(value)
+        elif isinstance(value, str):
+            text = value.encode()
+            place = self._vector(Items("B", text), after=b"\0")
+        elif isinstance(value, Items):
+            place = self._vector(value)
+        else:
+            place = self._tables(value)
+        struct.pack_into("<I", self.data, at, place - at)
+
+    def _table(self, fields: Fields) -> int:
+        """A table with its vtable before it; every field is aligned to eight bytes."""
+        count = max(fields, default=-1) + 1
+        self._pad(8, ahead=4 + 2 * count)
+        vtable = len(self.data)
+        self.data += struct.pack(f"<{2 + count}H", 4 + 2 * count, 8 + 8 * count, *([0] * count))
+        place = len(self.data)
+        self.data += struct.pack("<iI", place - vtable, 0) + bytes(8 * count)
+        for number in fields:
+            struct.pack_into("<H", self.data, vtable + 4 + 2 * number, 8 + 8 * number)
+        for number, value in fields.items():
+            at = place + 8 + 8 * number
+            if isinstance(value, Scalar):
+                struct.pack_into(f"<{value.code}", self.data, at, value.value)
+            else:
+                self._refer(at, value)
+        return place
+
+    def _vector(self, items: Items, after: bytes = b"") -> int:
+        self._pad(max(4, items.align), ahead=4)
+        place = len(self.data)
+        self.data += struct.pack("<I", len(items.values))
+        self.data += struct.pack(f"<{len(items.values)}{items.code}", *items.values) + after
+        return place
+
+    def _tables(self, tables: Sequence[Fields]) -> int:
+        self._pad(4)
+        place = len(self.data)
+        self.data += struct.pack("<I", len(tables)) + bytes(4 * len(tables))
+        for number, table in enumerate(tables):
+            self._refer(place + 4 + 4 * number, table)
+        return place
+
+
+def flexbuffer_map(numbers: Mapping[str, float]) -> bytes:
+    """A flexbuffer with a map of 32-bit numbers, as custom operators take their options."""
+    data = bytearray()
+    keys = sorted(numbers)
+    key_places = []
+    for key in keys:
+        key_places.append(len(data))
+        data += key.encode() + b"\0"
+    data += bytes(-len(data) % 4)
+    data += struct.pack("<I", len(keys))
+    keys_at = len(data)
+    for place in key_places:
+        data += struct.pack("<I", len(data) - place)
+    data += struct.pack("<II", len(data) - keys_at, 4)
+    data += struct.pack("<I", len(keys))
+    values_at = len(data)
+    for key in keys:
+        data += struct.pack("<f" if isinstance(numbers[key], float) else "<i", numbers[key])
+    data += bytes((3 if isinstance(numbers[key], float) else 1) << 2 | 2 for key in keys)
+    root_at = len(data)
+    return bytes(data) + bytes([root_at - values_at, 9 << 2 | 2, 1])
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor to write; `content` makes it a constant, `scale` quantises it."""
+
+    name: str
+    shape: Sequence[int]
+    kind: int = FLOAT32
+    content: bytes = b""
+    scale: float = 0.0
+    zero_point: int = 0
+
+    def fields(self, buffer: int) -> Fields:
+        fields: dict[int, Any] = {
+            0: Items("i", self.shape),
+            1: Scalar("b", self.kind),
+            2: Scalar("I", buffer),
+            3: self.name,
+        }
+        if self.scale:
+            fields[4] = {2: Items("f", [self.scale]), 3: Items("q", [self.zero_point], align=8)}
+        return fields
+
+
+@dataclass(frozen=True)
+class OperatorSpec:
+    """An operator to write: a built-in's number, or a custom one's name with its options."""
+
+    code: int | str
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    options: bytes = b""
+
+    def fields(self, index: int) -> Fields:
+        fields: dict[int, Any] = {
+            0: Scalar("I", index),
+            1: Items("i", self.inputs),
+            2: Items("i", self.outputs),
+        }
+        return fields | ({5: Items("B", self.options)} if self.options else {})
+
+    def code_fields(self) -> Fields:
+        if isinstance(self.code, str):
+            return {0: Scalar("b", CUSTOM), 1: self.code, 2: Scalar("i", 1), 3: Scalar("i", CUSTOM)}
+        return {
+            0: Scalar("b", self.code),
+            2: Scalar("i", 2 if self.code == DEQUANTIZE else 1),
+            3: Scalar("i", self.code),
+        }
+
+
+def model(
+    tensors: Sequence[TensorSpec],
+    operators: Sequence[OperatorSpec],
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    *,
+    signature: Mapping[str, int] | None = None,
+    metadata: bytes = b"",
+    version: int = 3,
+) -> bytes:
+    """A model file; buffer 0 is empty, as the format wants it, and tensor n has buffer n + 1."""
+    buffers: list[Fields] = [{}]
+    buffers += [{0: Items("B", each.content, align=16)} if each.content else {} for each in tensors]
+    root: dict[int, Any] = {
+        0: Scalar("I", version),
+        1: [each.code_fields() for each in operators],
+        2: [
+            {
+                0: [each.fields(number + 1) for number, each in enumerate(tensors)],
+                1: Items("i", inputs),
+                2: Items("i", outputs),
+                3: [each.fields(number) for number, each in enumerate(operators)],
+                4: "main",
+            }
+        ],
+        3: "tiny",
+        4: buffers,
+    }
+    if metadata:
+        root[6] = [{0: "TFLITE_METADATA", 1: Scalar("I", len(buffers))}]
+        buffers.append({0: Items("B", metadata, align=16)})
+    if signature is not None:
+        ends = [{0: name, 1: Scalar("I", tensor)} for name, tensor in signature.items()]
+        root[7] = [{0: [{0: "input", 1: Scalar("I", inputs[0])}], 1: ends, 2: "serving_default", 4: Scalar("I", 0)}]
+    return Writer().finish(root, b"TFL3")
+
+
+def metadata(
+    *, mean: Sequence[float] = (), std: Sequence[float] = (), label_file: str = "", file_type: int = 3, name: str = ""
+) -> bytes:
+    """A TFLITE_METADATA buffer with normalisation and a label file of the class output."""
+    normalisation = {0: Scalar("B", 1), 1: {0: Items("f", mean), 1: Items("f", std)}}
+    labels = [{6: [{0: label_file, 2: Scalar("b", file_type)}]}] if label_file else []
+    graph = {2: [{4: [normalisation] if mean else []}], 3: labels}
+    return Writer().finish({0: name, 3: [graph], 5: "Apache-2.0"}, b"M001")
+
+
+def with_files(content: bytes, files: Mapping[str, bytes]) -> bytes:
+    """A model with files appended as a zip."""
+    stream = io.BytesIO(content)
+    with zipfile.ZipFile(stream, "a") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+#: Scores of the three anchors of `detector`, background first: classes 1, 0 and 1.
+SCORES = (0.0, 0.25, 0.5, 0.0, 0.75, 0.25, 0.0, 0.125, 0.25)
+#: Anchors far apart, as y, x, height, width.
+ANCHORS = (0.2, 0.2, 0.1, 0.1, 0.5, 0.5, 0.1, 0.1, 0.8, 0.8, 0.1, 0.1)
+
+
+def detector(
+    kind: int = UINT8,
+    *,
+    scale: float = 1 / 128,
+    zero_point: int = 128,
+    order: Sequence[int] = (0, 1, 2, 3),
+    signature: bool = False,
+    metadata: bytes = b"",
+    custom_ops: Sequence[str] = ("TFLite_Detection_PostProcess",),
+) -> bytes:
+    """A detector of pictures of 2 x 2 pixels with two classes and three anchors, whose input is its box code.
+
+    The twelve numbers of the input, dequantised, are the codes (y, x, h, w) of the three boxes: with scales of 1 the
+    centre of box n is anchor centre + code * anchor size, its size exp(code) * anchor size. `order` gives the order of
+    the outputs: boxes, classes, scores, count.
+    """
+    quantised = kind != FLOAT32
+    options = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2}
+    options_map: dict[str, float] = options | {
+        "nms_score_threshold": 0.0,
+        "nms_iou_threshold": 0.5,
+        **dict.fromkeys(("y_scale", "x_scale", "h_scale", "w_scale"), 1.0),
+    }
+    tensors = [
+        TensorSpec("picture", (1, 2, 2, 3), kind, scale=scale if quantised else 0.0, zero_point=zero_point),
+        TensorSpec("shape", (3,), INT32, struct.pack("<3i", 1, 3, 4)),
+        TensorSpec("codes", (1, 3, 4)),
+        TensorSpec("scores", (1, 3, 3), content=struct.pack("<9f", *SCORES)),
+        TensorSpec("anchors", (3, 4), content=struct.pack("<12f", *ANCHORS)),
+        TensorSpec("post:0", (1, 3, 4)),
+        TensorSpec("post:1", (1, 3)),
+        TensorSpec("post:2", (1, 3)),
+        TensorSpec("post:3", (1,)),
+        TensorSpec("real", (1, 2, 2, 3)),
+    ]
+    operators = [OperatorSpec(DEQUANTIZE, (0,), (9,))] if quantised else []
+    operators.append(OperatorSpec(RESHAPE, (9 if quantised else 0, 1), (2,)))
+    posts = (5, 6, 7, 8)
+    operators += [OperatorSpec(name, (2, 3, 4), posts, flexbuffer_map(options_map)) for name in custom_ops]
+    outputs = [posts[position] for position in order]
+    names = {"output_0": 8, "output_1": 7, "output_2": 6, "output_3": 5} if signature else None
+    return model(tensors, operators, (0,), outputs, signature=names, metadata=metadata)
+
+
+def classifier(classes: int = 12) -> bytes:
+    """An image classifier: a picture of 2 x 2 pixels in, one row of scores out."""
+    tensors = [
+        TensorSpec("picture", (1, 2, 2, 3)),
+        TensorSpec("shape", (2,), INT32, struct.pack("<2i", 1, classes)),
+        TensorSpec("scores", (1, classes)),
+    ]
+    return model(tensors, [OperatorSpec(RESHAPE, (0, 1), (2,))], (0,), (2,))
