@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FLOAT32, INT32, UINT8, INT8 = 0, 2, 3, 9
-RESHAPE, DEQUANTIZE, CUSTOM = 22, 6, 32
+RESHAPE, DEQUANTIZE, GATHER, CAST, CUSTOM = 22, 6, 36, 53, 32
 
 
 @dataclass(frozen=True)
@@ -251,12 +251,6 @@ def detector(
     the outputs: boxes, classes, scores, count.
     """
     quantised = kind != FLOAT32
-    options = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2}
-    options_map: dict[str, float] = options | {
-        "nms_score_threshold": 0.0,
-        "nms_iou_threshold": 0.5,
-        **dict.fromkeys(("y_scale", "x_scale", "h_scale", "w_scale"), 1.0),
-    }
     tensors = [
         TensorSpec("picture", (1, 2, 2, 3), kind, scale=scale if quantised else 0.0, zero_point=zero_point),
         TensorSpec("shape", (3,), INT32, struct.pack("<3i", 1, 3, 4)),
@@ -272,10 +266,39 @@ def detector(
     operators = [OperatorSpec(DEQUANTIZE, (0,), (9,))] if quantised else []
     operators.append(OperatorSpec(RESHAPE, (9 if quantised else 0, 1), (2,)))
     posts = (5, 6, 7, 8)
-    operators += [OperatorSpec(name, (2, 3, 4), posts, flexbuffer_map(options_map)) for name in custom_ops]
+    operators += [OperatorSpec(name, (2, 3, 4), posts, flexbuffer_map(postprocess_options())) for name in custom_ops]
     outputs = [posts[position] for position in order]
     names = {"output_0": 8, "output_1": 7, "output_2": 6, "output_3": 5} if signature else None
     return model(tensors, operators, (0,), outputs, signature=names, metadata=metadata)
+
+
+def fragile_detector() -> bytes:
+    """A float detector like `detector` that fails at inference: a picture with any value but 0 looks beyond a table."""
+    tensors = [
+        TensorSpec("picture", (1, 2, 2, 3)),
+        TensorSpec("shape", (3,), INT32, struct.pack("<3i", 1, 3, 4)),
+        TensorSpec("codes", (1, 3, 4)),
+        TensorSpec("scores", (1, 3, 3), content=struct.pack("<9f", *SCORES)),
+        TensorSpec("anchors", (3, 4), content=struct.pack("<12f", *ANCHORS)),
+        *(TensorSpec(f"post:{number}", shape) for number, shape in enumerate([(1, 3, 4), (1, 3), (1, 3), (1,)])),
+        TensorSpec("indices", (1, 2, 2, 3), INT32),
+        TensorSpec("table", (1,), content=struct.pack("<f", 0.0)),
+        TensorSpec("looked up", (1, 2, 2, 3)),
+    ]
+    operators = [
+        OperatorSpec(CAST, (0,), (9,)),
+        OperatorSpec(GATHER, (10, 9), (11,)),
+        OperatorSpec(RESHAPE, (11, 1), (2,)),
+        OperatorSpec("TFLite_Detection_PostProcess", (2, 3, 4), (5, 6, 7, 8), flexbuffer_map(postprocess_options())),
+    ]
+    return model(tensors, operators, (0,), (5, 6, 7, 8), metadata=metadata(mean=[0], std=[1]))
+
+
+def postprocess_options() -> dict[str, float]:
+    """Options of the post-process operator: three candidates of two classes, all scales 1."""
+    counts = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2}
+    thresholds = {"nms_score_threshold": 0.0, "nms_iou_threshold": 0.5}
+    return counts | thresholds | dict.fromkeys(("y_scale", "x_scale", "h_scale", "w_scale"), 1.0)
 
 
 def classifier(classes: int = 12) -> bytes:
