@@ -113,7 +113,7 @@ class OutputWorker(Worker):
         if self._overlay is None:
             return AnnotatedFrame(frame, frame.main, tracks, exact)
         image = frame.main.copy()
-        self._overlay.draw(image, tracks, self._clock.wall(frame.timestamp), self._status())
+        self._overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), self._status())
         return AnnotatedFrame(frame, image, tracks, exact)
 
     def _hand_on(self, annotated: AnnotatedFrame) -> None:
