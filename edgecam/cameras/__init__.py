@@ -1,1 +1,30 @@
 """The cameras behind `ports.Camera`: one module per kind, imported on use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, cast
+
+from edgecam.errors import InputError
+from edgecam.ports import Camera
+
+#: Kind -> where its class is. Device libraries are needed only by the kind in use.
+CAMERAS = {
+    "synthetic": "edgecam.cameras.synthetic:SyntheticCamera",
+    "video_file": "edgecam.cameras.video_file:VideoFileCamera",
+}
+
+
+def create(kind: str, **keywords: Any) -> Camera:
+    """A camera of a kind; `keywords` are its constructor's.
+
+    Raises InputError for an unknown kind, and where a library that the kind needs is not installed.
+    """
+    if kind not in CAMERAS:
+        raise InputError(f"camera type {kind!r}: give one of {', '.join(sorted(CAMERAS))}")
+    module, _, name = CAMERAS[kind].partition(":")
+    try:
+        camera = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise InputError(f"camera type {kind!r}: needs the Python package {error.name!r}: install it") from error
+    return cast("Camera", camera(**keywords))
