@@ -30,8 +30,8 @@ def emit(text: str) -> None:
 
 
 def emit_json(document: Any) -> None:
-    """The one document of a `--json` command; ASCII, so that it survives any locale."""
-    emit(json.dumps(document, indent=2, allow_nan=False))
+    """The one document of a `--json` command; ASCII, so that it survives any locale. Indented for people only."""
+    emit(json.dumps(document, indent=2 if sys.stdout.isatty() else None, allow_nan=False))
 
 
 def emit_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

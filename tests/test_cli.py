@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
@@ -22,7 +23,8 @@ from edgecam.commands.copies import Copies
 from edgecam.commands.inputs import Input, find_inputs
 from edgecam.commands.moments import parse_moment
 from edgecam.config import Config, load
-from edgecam.errors import ConfigError, EdgecamError, InputError
+from edgecam.errors import ConfigError, EdgecamError, InputError, SinkError
+from edgecam.journal import Journal
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -297,7 +299,7 @@ class TestCopies:
 
     def test_a_fault_of_the_disk_is_the_users_to_mend(self, tmp_path: Path) -> None:
         writing = Copies(tmp_path / "gone", [self.PICTURE]).writing(self.PICTURE)
-        with pytest.raises(InputError, match=r"a\.jpg: cannot be written: .*directory"), writing as path:
+        with pytest.raises(SinkError, match=r"a\.jpg: cannot be written: .*directory"), writing as path:
             path.write_bytes(b"")
 
     def test_an_input_is_never_overwritten(self, tmp_path: Path) -> None:
@@ -340,3 +342,97 @@ def test_errors_of_ours_are_one_line_and_exit_1(edgecam: Edgecam, monkeypatch: p
 
     monkeypatch.setattr("edgecam.config.load", failing)
     assert edgecam("config", "check") == Outcome(1, "", "edgecam: the thing: broken: mend it\n")
+
+
+def event(number: int, label: str = "person", camera: str = "front", *, open_end: bool = False) -> dict[str, Any]:
+    """An event message as the journal takes it, `number` minutes after noon of 2026-11-21."""
+    start = NOW.timestamp() + 60 * number
+    return {
+        "id": f"event-{number}",
+        "camera": camera,
+        "label": label,
+        "score": 0.75,
+        "top_score": 0.875,
+        "track_id": number,
+        "start_time": start,
+        "frame_time": start + 12.5,
+        "end_time": None if open_end else start + 12.5,
+        "frame": 100,
+        "box": [0.1, 0.2, 0.3, 0.4],
+        "best": {"frame": 90, "box": [0.1, 0.2, 0.3, 0.4]},
+    }
+
+
+class TestEventCommands:
+    @pytest.fixture
+    def journal(self, tmp_path: Path) -> Path:
+        path = tmp_path / "data" / "edgecam.db"
+        with Journal(path) as journal:
+            for message in (event(0), event(1, "dog"), event(2, camera="back"), event(3, open_end=True)):
+                journal.record(message)
+        return path
+
+    def test_list(self, edgecam: Edgecam, journal: Path) -> None:
+        lines = edgecam("events", "list", "--journal", journal).out.splitlines()
+        assert lines[0].split() == ["ID", "CAMERA", "LABEL", "SCORE", "START", "LASTED"]
+        assert [line.split()[0] for line in lines[1:]] == ["event-0", "event-1", "event-2", "event-3"]
+        local = NOW.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        assert lines[1].split(maxsplit=4) == ["event-0", "front", "person", "0.88", f"{local}  12.5 s"]
+        assert lines[4].endswith("  open")
+
+    @pytest.mark.parametrize(
+        ("options", "numbers"),
+        [
+            (["--label", "dog"], [1]),
+            (["--camera", "front"], [0, 1, 3]),
+            (["--since", "2026-11-21T12:02Z"], [2, 3]),
+            (["--until", "2026-11-21T12:02Z"], [0, 1]),
+            (["--limit", "2"], [2, 3]),
+            (["--label", "cat"], []),
+        ],
+    )
+    def test_filters(self, edgecam: Edgecam, journal: Path, options: list[str], numbers: list[int]) -> None:
+        found = edgecam("events", "list", "--json", "--journal", journal, *options).document
+        assert [each["track_id"] for each in found] == numbers
+
+    def test_the_configuration_says_where_the_journal_is(self, edgecam: Edgecam, journal: Path, tmp_path: Path) -> None:
+        (tmp_path / "edgecam.toml").write_text('data_dir = "data"')
+        assert len(edgecam("events", "list", "-c", tmp_path / "edgecam.toml", "--json").document) == 4
+
+    def test_show(self, edgecam: Edgecam, journal: Path) -> None:
+        shown = edgecam("events", "show", "event-1", "--journal", journal)
+        assert "label       dog" in shown.out
+        assert edgecam("events", "show", "event-1", "--journal", journal, "--json").document["label"] == "dog"
+
+    def test_export_as_json_lines(self, edgecam: Edgecam, journal: Path) -> None:
+        exported = edgecam("events", "export", "--journal", journal, "--camera", "front")
+        assert [json.loads(line)["id"] for line in exported.out.splitlines()] == ["event-0", "event-1", "event-3"]
+
+    def test_export_as_csv_to_a_file(self, edgecam: Edgecam, journal: Path, tmp_path: Path) -> None:
+        table = tmp_path / "events.csv"
+        assert edgecam("events", "export", "--journal", journal, "--format", "csv", "-o", table) == Outcome(0, "", "")
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["label"] for row in rows] == ["person", "dog", "person", "person"]
+        assert json.loads(rows[0]["box"]) == [0.1, 0.2, 0.3, 0.4]
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            (["show", "event-9"], 1, "no event event-9 in the journal"),
+            (["show", "event"], 1, "several ids begin so"),
+            (["list", "--since", "yesterday"], 2, "yesterday: allowed are 90s"),
+            (["export", "-o", "/nowhere/events.csv"], 1, "/nowhere/events.csv: cannot be written"),
+        ],
+    )
+    def test_refusals(self, edgecam: Edgecam, journal: Path, arguments: list[str], code: int, said: str) -> None:
+        outcome = edgecam("events", *arguments, "--journal", journal)
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (code, "", 1)
+        assert said in outcome.err
+
+    def test_looking_makes_no_journal(self, edgecam: Edgecam, tmp_path: Path) -> None:
+        outcome = edgecam("events", "list", "--journal", tmp_path / "none.db")
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert "no journal here" in outcome.err
+        assert list(tmp_path.iterdir()) == []

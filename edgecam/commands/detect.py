@@ -38,7 +38,8 @@ def detect(
     labels: LabelsOption = None,
     threshold: ThresholdOption = 0.5,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write annotated copies to this folder.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", readable=False, help="Write annotated copies to this folder."),
     ] = None,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -94,7 +95,7 @@ def _look_at_all(
                 console.complain(error)
                 continue
             if as_json:
-                results += [_result(each.name, look) for look in looks]
+                results += [_result(each, look) for look in looks]
             else:
                 _print(each, looks)
     if as_json:
@@ -108,17 +109,17 @@ def _look_at(looker: Looker, each: Input, copies: Copies | None, tick: Callable[
         return look(each.name, copy, tick)
 
 
-def _result(name: str, look: Look) -> dict[str, Any]:
+def _result(each: Input, look: Look) -> dict[str, Any]:
     """One entry of the JSON document, whose form is kept stable."""
     detections = [
         {"label": found.label, "score": round(found.score, 6), "bbox": [round(edge, 6) for edge in found.bbox]}
         for found in look.detections
     ]
-    return {"input": name, "frame": look.frame, "detections": detections}
+    return {"input": each.shown, "frame": look.frame, "detections": detections}
 
 
 def _print(each: Input, looks: Sequence[Look]) -> None:
     for look in looks:
         found = ", ".join(f"{detection.label} {detection.score:.2f}" for detection in look.detections)
-        place = each.name if each.kind == "picture" else f"{each.name} frame {look.frame}"
+        place = each.shown if each.kind == "picture" else f"{each.shown} frame {look.frame}"
         console.emit(f"{place}: {found or 'nothing'}")

@@ -17,9 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="The folder of pictures.")],
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", readable=False, help="The folder of pictures.")],
     annotations: Annotated[
-        Path, typer.Option("--annotations", metavar="FILE", help="What is in them, in COCO's JSON format.")
+        Path,
+        typer.Option("--annotations", metavar="FILE", readable=False, help="What is in them, in COCO's JSON format."),
     ],
     model: ModelOption = None,
     labels: LabelsOption = None,

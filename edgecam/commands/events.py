@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -35,24 +34,28 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str) -> datetime:
     try:
-        return parse_moment(text, datetime.now().astimezone()) if text else None
+        return parse_moment(text, datetime.now().astimezone())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
 
 JournalOption = Annotated[
     Path | None,
-    typer.Option("--journal", metavar="FILE", help="The journal (default: edgecam.db in the config's data_dir)."),
+    typer.Option(
+        "--journal", metavar="FILE", readable=False, help="The journal (default: edgecam.db in the config's data_dir)."
+    ),
 ]
 CameraOption = Annotated[str | None, typer.Option("--camera", metavar="NAME", help="Only of this camera.")]
 LabelOption = Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only with this label.")]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="WHEN", callback=_moment, help="Only since 2h (ago) or 2026-11-01.")
+    datetime | None,
+    typer.Option("--since", metavar="WHEN", parser=_moment, help="Begun since 2h (ago), or since 2026-11-01."),
 ]
 UntilOption = Annotated[
-    str | None, typer.Option("--until", metavar="WHEN", callback=_moment, help="Only until 30m (ago) or 2026-11-01.")
+    datetime | None,
+    typer.Option("--until", metavar="WHEN", parser=_moment, help="Begun before 30m (ago), or before 2026-11-01."),
 ]
 
 
@@ -73,8 +76,8 @@ def list_events(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest events."""
-    with _opened(journal, config) as opened:
-        found = list(opened.events(camera=camera, label=label, since=since, until=until, limit=limit))
+    with _journal(journal, config) as events:
+        found = list(events.events(camera=camera, label=label, since=since, until=until, limit=limit))
     if as_json:
         console.emit_json(found)
     else:
@@ -89,14 +92,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show all about one event."""
-    with _opened(journal, config) as opened:
-        event = opened.event(event_id)
+    with _journal(journal, config) as events:
+        event = events.event(event_id)
     if event is None:
         raise InputError(f"no event {event_id} in the journal: see `edgecam events list`")
     if as_json:
         console.emit_json(event)
     else:
-        console.emit_fields(event)
+        console.emit_fields(_readable(event))
 
 
 @commands.command()
@@ -108,12 +111,14 @@ def export(
     since: SinceOption = None,
     until: UntilOption = None,
     form: Annotated[Format, typer.Option("--format", help="JSON lines, or CSV with a header.")] = Format.JSONL,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="To a file, not to stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", readable=False, help="To a file, not to stdout.")
+    ] = None,
 ) -> None:
     """Write all events that match, oldest first."""
     write = _as_csv if form is Format.CSV else _as_jsonl
-    with _opened(journal, config) as opened:
-        lines = write(opened.events(camera=camera, label=label, since=since, until=until))
+    with _journal(journal, config) as events:
+        lines = write(events.events(camera=camera, label=label, since=since, until=until))
         if out is None:
             for line in lines:
                 console.emit(line)
@@ -122,33 +127,30 @@ def export(
                 file.writelines(f"{line}\n" for line in lines)
 
 
-@contextmanager
-def _opened(journal: Path | None, config: Path) -> Iterator[Journal]:
-    """The journal named, or that of the configuration. Raises InputError where there is none: reading makes none."""
+def _journal(journal: Path | None, config: Path) -> Journal:
+    """The journal named, or that of the configuration, to be opened for reading."""
+    from edgecam.config import load
     from edgecam.journal import Journal
 
-    path = journal or _configured(config)
-    if not path.is_file():
-        raise InputError(f"{path}: no journal here: nothing was recorded yet, or name it with --journal FILE")
-    opened = Journal(path)
-    opened.open()
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _configured(config: Path) -> Path:
-    from edgecam.config import load
-
-    return load(config).data_dir / "edgecam.db"
+    return Journal(journal or load(config).data_dir / "edgecam.db", read_only=True)
 
 
 def _row(event: dict[str, Any]) -> list[str]:
     """One line of the list."""
-    start, end = datetime.fromisoformat(event["start"]).astimezone(), event["end"]
-    lasted = f"{(datetime.fromisoformat(end) - start).total_seconds():.0f} s" if end else "open"
-    return [event["id"], event["camera"], event["label"], f"{event['top_score']:.2f}", f"{start:%F %T}", lasted]
+    start, end = event["start_time"], event["end_time"]
+    lasted = "open" if end is None else f"{end - start:.1f} s"
+    return [event["id"], event["camera"], event["label"], f"{event['top_score']:.2f}", _local(start), lasted]
+
+
+def _local(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _readable(event: dict[str, Any]) -> dict[str, Any]:
+    """All that is known of an event, with times that people read."""
+    times = {name for name in event if name.endswith("_time")}
+    known = {name: value for name, value in event.items() if value is not None}
+    return {name: _local(value) if name in times else value for name, value in known.items()}
 
 
 def _as_jsonl(events: Iterable[dict[str, Any]]) -> Iterator[str]:

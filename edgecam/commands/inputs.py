@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edgecam.cameras.place import shown
+from edgecam.cameras.still import ENDINGS as PICTURES
 from edgecam.errors import InputError
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 VIDEOS = frozenset(
     {".avi", ".flv", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".y4m"}
 )
@@ -22,6 +23,11 @@ class Input:
 
     name: str
     kind: Literal["picture", "video"]
+
+    @property
+    def shown(self) -> str:
+        """The name as it may be said: without the password of a URL."""
+        return shown(self.name)
 
 
 def find_inputs(names: Iterable[str]) -> list[Input]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import cameras, sinks
+from edgecam.cameras.place import shown
 from edgecam.cameras.still import read_picture
 from edgecam.errors import CameraError, EndOfStream, InputError
 from edgecam.overlay import Overlay
@@ -44,7 +45,7 @@ class Looker:
         self._threshold = threshold
 
     def picture(self, source: str, copy: Path | None, tick: Callable[[int], None]) -> list[Look]:
-        """Look at a picture. Raises InputError, DetectorError, and OSError where the copy cannot be written."""
+        """Look at a picture; `tick` is told of it. Raises InputError, DetectorError, and OSError for the copy."""
         picture = read_picture(Path(source))
         found = self._found(picture)
         if copy:
@@ -66,6 +67,8 @@ class Looker:
                 if sink:
                     sink.write(_annotated(frame, overlay, tracker.update(frame.timestamp, found)))
                 tick(1)
+            if not looks:
+                raise InputError(f"{shown(source)}: no frames in it: is it a video?")
         return looks
 
     def _found(self, image: NDArray[np.uint8]) -> tuple[Detection, ...]:

@@ -13,7 +13,7 @@ MODEL_FOLDERS = (Path("/var/lib/edgecam/models"),)
 
 ConfigOption = Annotated[
     Path,
-    typer.Option("--config", "-c", metavar="FILE", envvar="EDGECAM_CONFIG", help="The configuration."),
+    typer.Option("--config", "-c", metavar="FILE", readable=False, envvar="EDGECAM_CONFIG", help="The configuration."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 ModelOption = Annotated[
@@ -22,7 +22,9 @@ ModelOption = Annotated[
 ]
 LabelsOption = Annotated[
     Path | None,
-    typer.Option("--labels", "-l", metavar="FILE", help="A label file (default: the model's own labels)."),
+    typer.Option(
+        "--labels", "-l", metavar="FILE", readable=False, help="A label file (default: the model's own labels)."
+    ),
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0: as suits.")]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgecam.errors import EdgecamError, InputError
+from edgecam.errors import EdgecamError, SinkError
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path`, with its suffix, to write to; the file takes its name at the end.
 
-    After any error nothing new is left. Raises InputError where the file-system refuses.
+    After any error nothing new is left. Raises SinkError where the file-system refuses.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -22,7 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     except EdgecamError:
         raise
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

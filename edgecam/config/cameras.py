@@ -38,7 +38,7 @@ class VideoFileConfig(AnyCamera):
         host_part, slash, tail = rest.partition("/")
         user_part, at, host = host_part.rpartition("@")
         user, colon, _ = user_part.partition(":")
-        return handler(f"{scheme}://{user}:**********@{host}{slash}{tail}" if separator and at and colon else path)
+        return handler(f"{scheme}://{user}:***@{host}{slash}{tail}" if separator and at and colon else path)
 
 
 class SyntheticConfig(AnyCamera):
