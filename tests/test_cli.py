@@ -15,7 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
+import numpy as np
 import pytest
+import tiny_models
 
 from edgecam import __version__, cli, console
 from edgecam.bundled import example_config
@@ -436,3 +440,125 @@ class TestEventCommands:
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
         assert "no journal here" in outcome.err
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """Finds, in any grey picture, a dog at 0.75 and a cat and a dog at less; see `tiny_models.detector`."""
+    path = tmp_path / "models" / "tiny.tflite"
+    path.parent.mkdir()
+    path.write_bytes(tiny_models.detector())
+    path.with_suffix(".txt").write_text("cat\ndog\n")
+    return path
+
+
+def write_picture(path: Path, size: tuple[int, int] = (65, 49)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((size[1], size[0], 3), 128, np.uint8))
+    return path
+
+
+def write_video(path: Path, frames: int = 5) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height = 64, 48
+        for _ in range(frames):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+class TestDetect:
+    def test_json_is_as_promised(self, edgecam: Edgecam, tiny_model: Path, tmp_path: Path) -> None:
+        picture, video = write_picture(tmp_path / "in" / "a.png"), write_video(tmp_path / "in" / "b.mkv")
+        outcome = edgecam("detect", tmp_path / "in", "--model", tiny_model, "-t", "0", "--json")
+        assert (outcome.code, outcome.err) == (0, "")
+        document = outcome.document
+        assert list(document) == ["model", "runtime", "results"]
+        assert document["model"] == "tiny"
+        places = [(each["input"], each["frame"]) for each in document["results"]]
+        assert places == [(str(picture), 0), *((str(video), number) for number in range(5))]
+        for each in document["results"]:
+            assert list(each) == ["input", "frame", "detections"]
+            assert [list(found) for found in each["detections"]] == [["label", "score", "bbox"]] * 3
+            scores = [found["score"] for found in each["detections"]]
+            assert scores == sorted(scores, reverse=True) == [0.75, 0.5, 0.25]
+            assert all(0 <= edge <= 1 for found in each["detections"] for edge in found["bbox"])
+        assert document["results"][0]["detections"][0]["label"] == "cat"
+
+    @pytest.mark.parametrize(("threshold", "count"), [("0.5", 2), ("0.51", 1), ("1", 0)])
+    def test_the_threshold_is_the_least_score_that_counts(
+        self, edgecam: Edgecam, tiny_model: Path, tmp_path: Path, threshold: str, count: int
+    ) -> None:
+        picture = write_picture(tmp_path / "a.png")
+        outcome = edgecam("detect", picture, "--model", tiny_model, "--threshold", threshold, "--json")
+        assert len(outcome.document["results"][0]["detections"]) == count
+
+    def test_text_is_a_line_for_each_frame(self, edgecam: Edgecam, tiny_model: Path, tmp_path: Path) -> None:
+        picture, video = write_picture(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", frames=2)
+        outcome = edgecam("detect", picture, video, "--model", tiny_model, "--labels", tiny_model.with_suffix(".txt"))
+        found = "cat 0.75, dog 0.50"
+        assert outcome.out.splitlines() == [
+            f"{picture}: {found}",
+            f"{video} frame 0: {found}",
+            f"{video} frame 1: {found}",
+        ]
+
+    def test_copies_are_annotated(self, edgecam: Edgecam, tiny_model: Path, tmp_path: Path) -> None:
+        picture, video = write_picture(tmp_path / "a.png", (641, 481)), write_video(tmp_path / "b.mp4")
+        out = tmp_path / "new" / "out"
+        outcome = edgecam("detect", picture, video, "--model", tiny_model, "--out", out)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.mp4"]
+        copy = cv2.imread(str(out / "a.jpg"))
+        assert copy is not None
+        assert copy.shape == (480, 640, 3)
+        assert np.ptp(copy) > 100
+        with av.open(str(out / "b.mp4")) as container:
+            drawn = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        assert len(drawn) == 5
+        assert all(np.ptp(frame) > 50 for frame in drawn)
+
+    def test_a_picture_too_small_to_draw_on(self, edgecam: Edgecam, tiny_model: Path, tmp_path: Path) -> None:
+        dot = write_picture(tmp_path / "dot.png", (1, 1))
+        assert edgecam("detect", dot, "--model", tiny_model).code == 0
+        outcome = edgecam("detect", dot, "--model", tiny_model, "--out", tmp_path / "out")
+        assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+        assert f"edgecam: {dot}: a picture of 1x1 pixels cannot be drawn on" in outcome.err
+
+    def test_the_right_animal_first_on_eight_photographs(self, edgecam: Edgecam, assets: Path) -> None:
+        pictures = sorted((assets / "images" / "pets").glob("image*.jpg"))
+        model = assets / "models" / "ssdlite_mobiledet_dog_vs_cat.tflite"
+        results = edgecam("detect", *pictures, "--model", model, "--json").document["results"]
+        first = [each["detections"][0]["label"] for each in results]
+        assert first == ["dog", "cat", "cat", "dog", "dog", "cat", "dog", "cat"]
+
+
+class TestEvaluate:
+    FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "images")
+
+    @pytest.fixture
+    def annotations(self, tmp_path: Path) -> Path:
+        """One picture in which the best detection of the tiny model is the only object."""
+        write_picture(tmp_path / "pictures" / "a.png", (100, 100))
+        path = tmp_path / "coco.json"
+        box = [45, 45, 10, 10]
+        truth = {
+            "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 100}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": box, "area": 100, "iscrowd": 0}],
+            "categories": [{"id": 7, "name": "cat"}],
+        }
+        path.write_text(json.dumps(truth))
+        return path
+
+    def test_figures(self, edgecam: Edgecam, tiny_model: Path, annotations: Path, tmp_path: Path) -> None:
+        arguments = ("--model", tiny_model, "--images", tmp_path / "pictures", "--annotations", annotations)
+        figures = edgecam("evaluate", *arguments, "--json").document
+        assert tuple(figures) == self.FIGURES
+        assert (figures["AP50"], figures["images"]) == (pytest.approx(1), 1)
+        table = edgecam("evaluate", *arguments).out.splitlines()
+        assert [line.split()[0] for line in table] == ["FIGURE", *self.FIGURES]
+        assert table[2].split() == ["AP50", "1.000"]
+        assert table[4].split() == ["AP_small", "1.000"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -352,3 +354,26 @@ def test_options_are_the_keys_that_are_left_for_the_constructor() -> None:
         "place": None,
         "light": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("keys", "taken_by"),
+    [
+        (VideoFileConfig(type="video_file", path="a.mp4").options(), "edgecam.cameras.video_file:VideoFileCamera"),
+        (SyntheticConfig(type="synthetic").options(), "edgecam.cameras.synthetic:SyntheticCamera"),
+        (Config().detector.model_dump(), "edgecam.detectors.tflite:TfliteDetector"),
+        (Config().tracker.model_dump(), "edgecam.tracker:Tracker"),
+        (Config().events.model_dump(), "edgecam.events:EventRules"),
+        (Config().video.model_dump(exclude={"enabled"}), "edgecam.sinks.video:VideoSink"),
+        (Config().snapshots.model_dump(exclude={"enabled"}), "edgecam.sinks.snapshot:SnapshotSink"),
+    ],
+    ids=lambda value: str(value).partition(":")[2] if isinstance(value, str) else "",
+)
+def test_keys_are_the_constructors_keywords(keys: dict[str, Any], taken_by: str) -> None:
+    """With the same defaults, where the constructor has one; but a model's threads are one there and free here."""
+    module, _, name = taken_by.partition(":")
+    parameters = inspect.signature(getattr(import_module(module), name)).parameters
+    assert set(keys) <= set(parameters)
+    own = {name: parameters[name].default for name in keys if parameters[name].default is not inspect.Parameter.empty}
+    differing = {name for name, default in own.items() if keys[name] != default}
+    assert differing <= {"labels", "threads"}

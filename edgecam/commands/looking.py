@@ -48,6 +48,9 @@ class Looker:
         """Look at a picture; `tick` is told of it. Raises InputError, DetectorError, and OSError for the copy."""
         picture = read_picture(Path(source))
         found = self._found(picture)
+        height, width = picture.shape[:2]
+        if copy and min(height, width) < 2:
+            raise InputError(f"{source}: a picture of {width}x{height} pixels cannot be drawn on: give a larger one")
         if copy:
             _write_picture(copy, picture, _numbered(found))
         tick(1)
@@ -106,9 +109,6 @@ def _numbered(found: tuple[Detection, ...]) -> tuple[Track, ...]:
 
 
 def _write_picture(path: Path, picture: NDArray[np.uint8], tracks: tuple[Track, ...]) -> None:
-    height, width = picture.shape[:2]
-    if min(height, width) < 2:
-        raise InputError(f"{path.name}: a picture of {width}x{height} pixels cannot be drawn on: give a larger one")
     image = rgb_to_i420(picture)
     Overlay(show_clock=False, show_status=False).draw(image, tracks, None, "")
     bgr = cv2.cvtColor(i420_to_rgb(image), cv2.COLOR_RGB2BGR)
