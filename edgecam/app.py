@@ -1,0 +1,165 @@
+"""The composition root: configuration to objects; start, wait, stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+from edgecam import cameras, detectors, sinks
+from edgecam.config import CameraConfig, Config
+from edgecam.errors import ConfigError, WorkerStuck
+from edgecam.events import EventRules, frigate_event_id
+from edgecam.models import Model, load, resolve
+from edgecam.overlay import Overlay
+from edgecam.pipeline import Counters, Pipeline, PipelineParts
+from edgecam.ports import Clock, Detector, Sink
+from edgecam.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+EXIT_AT_ONCE = 1
+"""Exit code after a second signal."""
+
+
+class App:
+    """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it."""
+
+    def __init__(self, pipelines: Sequence[Pipeline], changed: threading.Event) -> None:
+        self.pipelines = list(pipelines)
+        self._changed = changed
+        self._stopping = False
+
+    def run(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Start, wait and stop; `tick` is called several times a second from the main thread.
+
+        Raises what ended a pipeline, or WorkerStuck. SIGINT and SIGTERM end it in good order, a second one at once.
+        """
+        with self._signals():
+            try:
+                for pipeline in self.pipelines:
+                    pipeline.start()
+                self._wait(tick)
+            finally:
+                stuck = [error for pipeline in self.pipelines for error in pipeline.stop()]
+        tick()
+        self._raise_fault(stuck)
+
+    def stop(self) -> None:
+        """Ask for an orderly end. May be called from any thread and from a signal handler."""
+        self._stopping = True
+        self._changed.set()
+
+    def counters(self) -> dict[str, Counters]:
+        """The counts of each camera."""
+        return {pipeline.name: pipeline.counters() for pipeline in self.pipelines}
+
+    def _wait(self, tick: Callable[[], None]) -> None:
+        while not self._stopping:
+            self._changed.wait(0.2)
+            self._changed.clear()
+            tick()
+            if any(pipeline.fault for pipeline in self.pipelines) or all(pipeline.done for pipeline in self.pipelines):
+                return
+
+    def _raise_fault(self, stuck: list[WorkerStuck]) -> None:
+        for pipeline in self.pipelines:
+            if pipeline.fault:
+                raise pipeline.fault
+        if stuck:
+            raise stuck[0]
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopping:
+            os._exit(EXIT_AT_ONCE)
+        log.info("%s: stopping", signal.Signals(number).name)
+        self.stop()
+
+
+def build(config: Config, clock: Clock) -> App:
+    """Make the objects that the configuration names. No device is opened yet. Raises ConfigError, ModelError."""
+    if not config.enabled_cameras:
+        raise ConfigError("no camera to run: add a [cameras.NAME] section, or set enabled = true in one")
+    changed = threading.Event()
+    model = resolve(config.detector.model, folders=(config.data_dir / "models",))
+    if model.note:
+        log.warning("%s: %s", model.name, model.note)
+    pipelines = [
+        Pipeline(
+            build_parts(config, name, camera, model, clock),
+            changed.set,
+            ring_frames=config.pipeline.ring_frames,
+            output_wait=config.pipeline.output_wait,
+            stop_timeout=config.pipeline.stop_timeout,
+        )
+        for name, camera in config.enabled_cameras.items()
+    ]
+    return App(pipelines, changed)
+
+
+def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:
+    """What one camera's pipeline is made of."""
+    input_size = load(model.path).input_size
+    random = Random()
+    return PipelineParts(
+        name=name,
+        camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
+        detector=build_detector(config, model),
+        tracker=Tracker(**config.tracker.model_dump()),
+        rules=EventRules(
+            name, **config.events.model_dump(), new_id=lambda start: frigate_event_id(clock.wall(start), random)
+        ),
+        sinks=build_sinks(config, name, clock),
+        overlay=build_overlay(config),
+        clock=clock,
+    )
+
+
+def build_detector(config: Config, model: Model) -> Detector:
+    """The detector that the configuration names."""
+    options = config.detector
+    labels = Path(options.labels) if options.labels else model.labels
+    return detectors.create("tflite", model=model.path, labels=labels, threads=options.threads, runtime=options.runtime)
+
+
+def build_overlay(config: Config) -> Overlay | None:
+    """What draws on the picture; None where nothing is to be drawn."""
+    options = config.overlay
+    if not options.enabled:
+        return None
+    return Overlay(show_labels=options.labels, show_clock=options.clock, show_status=options.status)
+
+
+def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:
+    """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
+    data, made = config.data_dir, []
+    if config.journal.enabled:
+        made.append(sinks.create("journal", path=data / "edgecam.db", clock=clock))
+    if config.jsonl.enabled:
+        made.append(sinks.create("jsonl", path=data / "events.jsonl", clock=clock))
+    if config.snapshots.enabled:
+        quality = config.snapshots.quality
+        made.append(sinks.create("snapshot", folder=data / "snapshots", quality=quality, clock=clock))
+    if config.video.enabled:
+        started = clock.wall(clock.monotonic())
+        path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"
+        made.append(sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"})))
+    return made

@@ -1,0 +1,120 @@
+"""The output thread's turns: every frame in order, with its own boxes, and events after their frame."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecam.errors import RingClosed, SinkError
+from edgecam.output import OutputWorker
+from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.testing import ManualClock, RecordingSink, make_frame
+from edgecam.types import Analysis, BBox, Event, EventType, Track
+
+STILL = BBox(0.0, 0.0, 0.0, 0.0)
+
+
+class Bench:
+    """An output thread with its hand-overs and one sink, all in the test's hands."""
+
+    def __init__(self, capacity: int = 16, *, lossless: bool = False) -> None:
+        self.ring = FrameRing(capacity, lossless=lossless, readers=("output",))
+        self.analyses = AnalysisQueue()
+        self.sink = RecordingSink()
+        self.worker = OutputWorker(self.ring, self.analyses, [self.sink], None, ManualClock(), lambda: None, wait=0.0)
+        self.worker.setup()
+
+    def capture(self, *sequences: int) -> None:
+        for sequence in sequences:
+            self.ring.put(make_frame(sequence))
+
+    def analyse(self, sequence: int, xmin: float = 0.1, *, event: str = "") -> None:
+        box = BBox(xmin, 0.1, xmin + 0.2, 0.5)
+        track = Track(1, "dog", 0.9, box, hits=5, misses=0, velocity=STILL, confirmed=True)
+        timestamp = sequence / 30
+        told = Event(
+            EventType.NEW, event, "front", 1, "dog", 0.9, 0.9, box, sequence, timestamp, timestamp, None, sequence, box
+        )
+        self.analyses.put(Analysis(sequence, timestamp, (), (track,), (told,) if event else ()), timeout=0.0)
+
+    def turns(self, count: int) -> None:
+        for _ in range(count):
+            self.worker.step()
+
+    def written(self) -> list[int]:
+        return [annotated.frame.sequence for annotated in self.sink.frames]
+
+
+def test_every_frame_is_written_in_order_with_the_boxes_of_that_frame() -> None:
+    bench = Bench()
+    bench.capture(0, 1, 2, 3, 4)
+    bench.analyse(0, xmin=0.1)
+    bench.analyse(4, xmin=0.5)
+    bench.turns(5)
+    assert bench.written() == [0, 1, 2, 3, 4]
+    xmins = [annotated.tracks[0].bbox.xmin for annotated in bench.sink.frames]
+    assert xmins == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert [annotated.analysis is not None for annotated in bench.sink.frames] == [True, False, False, False, True]
+
+
+def test_a_frame_without_its_analysis_in_time_gets_predicted_boxes() -> None:
+    bench = Bench()
+    bench.capture(0, 1)
+    bench.analyse(0)
+    bench.turns(2)
+    assert [annotated.tracks[0].predicted for annotated in bench.sink.frames] == [False, True]
+
+
+def test_an_event_comes_after_its_frame_and_before_the_next() -> None:
+    bench = Bench()
+    bench.capture(0, 1, 2)
+    bench.analyse(0)
+    bench.analyse(1, event="e1")
+    bench.analyse(2)
+    bench.turns(3)
+    assert bench.sink.order == ["frame 0", "frame 1", "new e1", "frame 2"]
+
+
+def test_an_event_whose_frame_was_dropped_is_published_all_the_same() -> None:
+    bench = Bench(capacity=2)
+    bench.analyse(1, event="e1")
+    bench.capture(0, 1, 2, 3, 4)
+    bench.turns(2)
+    assert bench.written() == [3, 4]
+    assert bench.worker.missed == 3
+    assert [event.event_id for event in bench.sink.events] == ["e1"]
+
+
+def test_what_is_left_is_published_at_the_end() -> None:
+    bench = Bench()
+    bench.analyse(7, event="late")
+    bench.worker.teardown()
+    assert [event.event_id for event in bench.sink.events] == ["late"]
+    assert bench.sink.closed == 1
+
+
+def test_frames_captured_are_written_refused_or_missed_exactly() -> None:
+    bench = Bench(capacity=4)
+    bench.capture(*range(10))
+    bench.sink.refuse.append(SinkError("disk full"))
+    bench.ring.close()
+    with pytest.raises(RingClosed):
+        bench.turns(20)
+    worker = bench.worker
+    assert (worker.missed, worker.refused, worker.written) == (6, 4, 0)
+
+
+def test_a_lossless_pipeline_does_not_go_on_without_the_analysis() -> None:
+    bench = Bench(lossless=True)
+    bench.capture(0)
+    bench.turns(3)
+    assert bench.written() == []
+    bench.analyse(0)
+    bench.turns(1)
+    assert bench.written() == [0]
+
+
+def test_the_rate_is_measured_in_the_cameras_own_time() -> None:
+    bench = Bench()
+    bench.capture(*range(10))
+    bench.turns(10)
+    assert bench.worker.rate == pytest.approx(30.0)

@@ -1,0 +1,121 @@
+"""Three real threads and scripted devices: nothing unaccounted for, nothing left running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from edgecam.app import App
+from edgecam.clock import SystemClock
+from edgecam.errors import ModelError, SinkError
+from edgecam.events import EventRules
+from edgecam.pipeline import Pipeline, PipelineParts
+from edgecam.ports import Camera, Detector
+from edgecam.testing import RecordingSink, ScriptedCamera, ScriptedDetector, make_frame
+from edgecam.tracker import Tracker
+from edgecam.types import BBox, Detection, EventType, Frame
+
+DOG = Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))
+
+
+def make_app(camera: Camera, detector: Detector, sink: RecordingSink, **options: float) -> App:
+    changed = threading.Event()
+    rules = EventRules("front", new_id=lambda start: f"event-{start}")
+    parts = PipelineParts("front", camera, detector, Tracker(), rules, [sink], None, SystemClock())
+    return App([Pipeline(parts, changed.set, **options)], changed)  # type: ignore[arg-type]
+
+
+def frames(count: int) -> list[Frame | Exception | None]:
+    return [make_frame(sequence) for sequence in range(count)]
+
+
+def edgecam_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.endswith("-front")]
+
+
+def test_a_lossless_camera_has_every_frame_analysed_and_written() -> None:
+    sink = RecordingSink()
+    app = make_app(ScriptedCamera(frames(200), lossless=True), ScriptedDetector([[DOG]] * 200), sink, ring_frames=8)
+    app.run()
+    counters = app.counters()["front"]
+    assert counters.frames_captured == counters.frames_written == counters.frames_analysed == 200
+    assert counters.frames_dropped == counters.frames_skipped == counters.events_lost == 0
+    assert [annotated.frame.sequence for annotated in sink.frames] == list(range(200))
+    assert all(annotated.analysis is not None for annotated in sink.frames)
+    assert [event.type for event in sink.events][0] is EventType.NEW
+    assert [event.type for event in sink.events][-1] is EventType.END
+    assert edgecam_threads() == []
+
+
+def test_a_live_camera_may_lose_frames_but_none_is_unaccounted_for() -> None:
+    sink = RecordingSink()
+    app = make_app(ScriptedCamera(frames(500)), ScriptedDetector([[DOG]] * 500), sink, ring_frames=4)
+    app.run()
+    counters = app.counters()["front"]
+    assert counters.frames_captured == 500
+    assert counters.frames_written + counters.frames_dropped == 500
+    assert counters.frames_written == len(sink.frames)
+
+
+def test_a_broken_sink_stops_nothing_and_loses_no_event() -> None:
+    sink = RecordingSink()
+    camera = ScriptedCamera([*frames(100)], lossless=True)
+    detections: Sequence[Sequence[Detection]] = [[DOG]] * 100
+
+    class FailingOnce(ScriptedDetector):
+        """Breaks the sink in the middle of the run."""
+
+        def detect(self, image):  # type: ignore[no-untyped-def]
+            if len(sink.frames) == 20 and not sink.refuse:
+                sink.refuse.append(SinkError("disk full"))
+            return super().detect(image)
+
+    app = make_app(camera, FailingOnce(detections), sink)
+    app.run()
+    counters = app.counters()["front"]
+    assert counters.frames_written + counters.frames_dropped == counters.frames_captured == 100
+    assert counters.events_lost == 0
+    assert {event.type for event in sink.events} >= {EventType.NEW, EventType.END}
+
+
+def test_a_fault_at_the_start_stops_what_had_started() -> None:
+    class Unusable(ScriptedDetector):
+        def open(self) -> None:
+            raise ModelError("x.tflite: not a TFLite model")
+
+    sink = RecordingSink()
+    with pytest.raises(ModelError, match=r"x\.tflite"):
+        make_app(ScriptedCamera(frames(5)), Unusable(), sink).run()
+    assert sink.closed == 1
+    assert edgecam_threads() == []
+
+
+def test_a_bug_in_a_worker_is_raised_and_the_rest_stops() -> None:
+    sink = RecordingSink()
+    with pytest.raises(ZeroDivisionError):
+        make_app(ScriptedCamera([make_frame(0), None] * 50), ScriptedDetector([ZeroDivisionError()]), sink).run()
+    assert sink.closed == 1
+    assert edgecam_threads() == []
+
+
+def test_a_stop_from_outside_ends_open_events() -> None:
+    sink = RecordingSink()
+
+    class Endless(ScriptedCamera):
+        """Delivers for ever, and asks for the end once the dog has been announced."""
+
+        def read(self, timeout: float) -> Frame | None:
+            if sink.events:
+                app.stop()
+            return super().read(timeout)
+
+    endless = (make_frame(sequence) for sequence in range(10**9))
+    detections = ([DOG] for _ in range(10**9))
+    app = make_app(Endless(endless, lossless=True), ScriptedDetector(detections), sink)
+    app.run()
+    assert [event.type for event in sink.events][0] is EventType.NEW
+    assert [event.type for event in sink.events][-1] is EventType.END
+    counters = app.counters()["front"]
+    assert counters.frames_captured == counters.frames_written + counters.frames_dropped
