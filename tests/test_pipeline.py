@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgecam.app import App
 from edgecam.clock import SystemClock
@@ -44,8 +46,8 @@ def test_a_lossless_camera_has_every_frame_analysed_and_written() -> None:
     assert counters.frames_dropped == counters.frames_skipped == counters.events_lost == 0
     assert [annotated.frame.sequence for annotated in sink.frames] == list(range(200))
     assert all(annotated.analysis is not None for annotated in sink.frames)
-    assert [event.type for event in sink.events][0] is EventType.NEW
-    assert [event.type for event in sink.events][-1] is EventType.END
+    assert sink.events[0].type is EventType.NEW
+    assert sink.events[-1].type is EventType.END
     assert edgecam_threads() == []
 
 
@@ -64,15 +66,18 @@ def test_a_broken_sink_stops_nothing_and_loses_no_event() -> None:
     camera = ScriptedCamera([*frames(100)], lossless=True)
     detections: Sequence[Sequence[Detection]] = [[DOG]] * 100
 
-    class FailingOnce(ScriptedDetector):
-        """Breaks the sink in the middle of the run."""
+    class BreakingTheSink(ScriptedDetector):
+        """Breaks the sink once, in the middle of the run."""
 
-        def detect(self, image):  # type: ignore[no-untyped-def]
-            if len(sink.frames) == 20 and not sink.refuse:
+        calls = 0
+
+        def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+            self.calls += 1
+            if self.calls == 20:
                 sink.refuse.append(SinkError("disk full"))
             return super().detect(image)
 
-    app = make_app(camera, FailingOnce(detections), sink)
+    app = make_app(camera, BreakingTheSink(detections), sink)
     app.run()
     counters = app.counters()["front"]
     assert counters.frames_written + counters.frames_dropped == counters.frames_captured == 100
@@ -95,7 +100,7 @@ def test_a_fault_at_the_start_stops_what_had_started() -> None:
 def test_a_bug_in_a_worker_is_raised_and_the_rest_stops() -> None:
     sink = RecordingSink()
     with pytest.raises(ZeroDivisionError):
-        make_app(ScriptedCamera([make_frame(0), None] * 50), ScriptedDetector([ZeroDivisionError()]), sink).run()
+        make_app(ScriptedCamera(frames(5), lossless=True), ScriptedDetector([ZeroDivisionError()]), sink).run()
     assert sink.closed == 1
     assert edgecam_threads() == []
 
@@ -115,7 +120,7 @@ def test_a_stop_from_outside_ends_open_events() -> None:
     detections = ([DOG] for _ in range(10**9))
     app = make_app(Endless(endless, lossless=True), ScriptedDetector(detections), sink)
     app.run()
-    assert [event.type for event in sink.events][0] is EventType.NEW
-    assert [event.type for event in sink.events][-1] is EventType.END
+    assert sink.events[0].type is EventType.NEW
+    assert sink.events[-1].type is EventType.END
     counters = app.counters()["front"]
     assert counters.frames_captured == counters.frames_written + counters.frames_dropped
