@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from flatbuffer_writer import flexbuffer_map
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -225,7 +226,7 @@ def test_without_readable_options_the_scores_tell_the_number_of_classes(tmp_path
     whole = tiny_models.detector()
     renamed = whole.replace(b"num_classes", b"xum_classes")
     assert ModelFile.load(write(tmp_path, renamed)).postprocess == PostProcess(BOXES_FIRST, 2, 3)
-    options = tiny_models.flexbuffer_map({"num_classes": 5, "threshold": 0.5})
+    options = flexbuffer_map({"num_classes": 5, "threshold": 0.5})
     assert whole.count(options) == 0
     tensors = [tiny_models.TensorSpec("a", (1, 2, 2, 3)), tiny_models.TensorSpec("b", (1, 9, 7))]
     for given_options, classes in ((options, 5), (b"\xff\xff\xff", 6), (b"", 6), (options[:-3], 6)):
