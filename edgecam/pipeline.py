@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,6 @@ from edgecam.ports import Camera, Clock, Detector, Sink
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +92,14 @@ class Pipeline:
                 raise worker.fault
 
     def stop(self) -> list[WorkerStuck]:
-        """Stop in flow order, draining what is under way; each worker has its own limit. Returns the stuck ones."""
+        """Stop in flow order, draining what is under way; each worker has its own limit. Returns the stuck ones.
+
+        Where a lossless camera came to its end by itself, the frames left are still analysed; else only written.
+        """
+        at_its_end = self._ring.lossless and self.capture.ident is not None and not self.capture.is_alive()
         stuck = [self._stop(self.capture)]
         self._ring.close()  # also where capture hangs and cannot
-        # Detect drains a lossless ring by itself; a live one it need not.
-        stuck.append(self._stop(self.detect, wait_only=self._ring.lossless))
+        stuck.append(self._stop(self.detect, wait_only=at_its_end))
         self._analyses.close()
         stuck.append(self._stop(self.output, wait_only=True))
         return [error for error in stuck if error]
@@ -129,7 +129,6 @@ class Pipeline:
         try:
             worker.join_within(self._stop_timeout)
         except WorkerStuck as error:
-            log.error("%s", error)
             worker.stopping.set()
             return error
         return None

@@ -58,9 +58,16 @@ class Worker(threading.Thread):
             self._on_exit()
 
     def join_within(self, timeout: float) -> None:
-        """Wait for the end of the thread. Raises WorkerStuck, which names it."""
+        """Wait for the end of the thread, as long as it makes progress.
+
+        Raises WorkerStuck, which names it, where it takes no turn for `timeout` seconds: a slow machine may need long
+        to drain what is under way (it is bounded), a hung device never ends.
+        """
         if self.ident is None:
             return
-        self.join(timeout)
-        if self.is_alive():
-            raise WorkerStuck(f"{self.name} did not stop within {timeout:g} s")
+        self.beat = max(self.beat, monotonic())
+        while self.is_alive():
+            left = self.beat + timeout - monotonic()
+            if left <= 0:
+                raise WorkerStuck(f"{self.name} is stuck: no sign of life for {timeout:g} s; its device hangs")
+            self.join(min(left, 1.0))

@@ -73,11 +73,31 @@ def test_a_stuck_worker_is_named() -> None:
 
     worker = Stuck("camera-thread", lambda: None)
     worker.start()
-    with pytest.raises(WorkerStuck, match="camera-thread did not stop within 0"):
+    with pytest.raises(WorkerStuck, match="camera-thread is stuck"):
         worker.join_within(0.0)
     worker.stopping.set()
     release.set()
     worker.join_within(10.0)
+
+
+def test_a_slow_worker_that_makes_progress_is_waited_for() -> None:
+    turns = threading.Semaphore(0)
+
+    class Slow(Worker):
+        """Takes more turns than the limit has seconds, each well within it."""
+
+        left = 5
+
+        def step(self) -> None:
+            turns.acquire(timeout=0.3)
+            self.left -= 1
+            if not self.left:
+                raise EndOfStream
+
+    worker = Slow("slow", lambda: None)
+    worker.start()
+    worker.join_within(1.0)
+    assert worker.left == 0
 
 
 def test_a_worker_never_started_need_not_be_waited_for() -> None:
