@@ -71,6 +71,7 @@ def test_odd_and_empty_pictures_are_refused(size: tuple[int, int]) -> None:
 
 
 @given(st.tuples(channels, channels, channels), st.sampled_from([None, (4, 2), (16, 12)]))
+@settings(deadline=None)
 def test_a_plain_colour_survives_the_round_trip(colour: tuple[int, int, int], size: tuple[int, int] | None) -> None:
     image = rgb_to_i420(np.full((6, 8, 3), colour, np.uint8))
     back = i420_to_rgb(image, size).astype(int)
@@ -102,7 +103,7 @@ def test_chroma_is_the_mean_of_the_block() -> None:
 @given(
     st.integers(0, 2**32 - 1), sizes, st.tuples(st.floats(1, 7), st.floats(1, 7)), st.sampled_from(sorted(STANDARDS))
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_small_picture_has_the_colours_of_the_big_one(
     seed: int, small: tuple[int, int], factors: tuple[float, float], standard: str
 ) -> None:
@@ -121,7 +122,7 @@ def test_the_small_picture_has_the_colours_of_the_big_one(
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 def test_fine_detail_is_averaged_not_picked(seed: int) -> None:
     """A picture of pure noise, eight times too large, becomes nearly flat."""
     noise = np.random.default_rng(seed).integers(0, 256, (256, 256), dtype=np.uint8)
@@ -135,6 +136,7 @@ def test_shrink_leaves_the_right_size_alone() -> None:
 
 
 @given(st.integers(2, 40), st.integers(2, 40))
+@settings(deadline=None)
 def test_an_odd_last_row_or_column_is_dropped(width: int, height: int) -> None:
     rgb = smooth_picture(1, (width, height))
     image = rgb_to_i420(rgb)
@@ -150,6 +152,7 @@ def test_what_cannot_be_i420_is_refused(shape: tuple[int, ...]) -> None:
 
 
 @given(sizes, st.integers(0, 9))
+@settings(deadline=None)
 def test_padded_planes_are_copied_without_their_padding(size: tuple[int, int], padding: int) -> None:
     image = rgb_to_i420(smooth_picture(3, size))
     padded = [np.pad(plane, ((0, 0), (0, padding)))[:, : plane.shape[1]] for plane in planes(image)]
@@ -159,6 +162,7 @@ def test_padded_planes_are_copied_without_their_padding(size: tuple[int, int], p
 
 
 @given(sizes, sizes)
+@settings(deadline=None)
 def test_planes_of_another_size_are_stretched(size: tuple[int, int], wanted: tuple[int, int]) -> None:
     image = rgb_to_i420(np.full((size[1], size[0], 3), (200, 40, 90), np.uint8))
     stretched = i420_from_planes(planes(image), wanted)

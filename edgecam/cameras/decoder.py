@@ -141,19 +141,14 @@ class VideoDecoder:
         name, reason = shown(self._path), error.strerror or type(error).__name__
         if isinstance(error, av.error.ProtocolNotFoundError):
             return InputError(f"{name}: ffmpeg does not know this kind of URL")
-        if self._live:
+        if self._live or isinstance(error, av.error.ExitError):
             return CameraError(f"{name}: cannot be opened: {reason}")
-        path = Path(local_path(self._path))
-        if isinstance(error, av.error.PermissionError):
-            return InputError(f"{name}: cannot be read: {reason}: check its owner and mode")
-        if lacks_index(path):
-            return InputError(f"{name}: truncated: its index (moov) is missing, it was never finished: copy it again")
-        reason = reason if path.stat().st_size else "the file is empty"
-        return InputError(f"{name}: not a video ({reason}): give a video, a folder of pictures or a URL")
+        if isinstance(error, OSError):
+            return InputError(f"{name}: cannot be read: {reason}")
+        return InputError(f"{name}: {_why_not_a_video(Path(local_path(self._path)), reason)}")
 
     def _check_length(self) -> None:
-        missing = missing_part(Path(local_path(self._path)))
-        if missing > 0:
+        if missing := missing_part(Path(local_path(self._path))):
             log.warning("%s: cut short: %.0f %% of it is missing; playing what is there", self._path, missing * 100)
             self._on_damage()
 
@@ -191,6 +186,15 @@ class VideoDecoder:
         self._decoded.extend(frames)
         if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
             self._on_damage()
+
+
+def _why_not_a_video(path: Path, reason: str) -> str:
+    if lacks_index(path):
+        return "truncated: its index (moov) is missing, it was never finished: copy it again"
+    if missing := missing_part(path):
+        return f"truncated: {missing * 100:.0f} % of it is missing: copy it again"
+    reason = reason if path.stat().st_size else "the file is empty"
+    return f"not a video ({reason}): give a video, a folder of pictures or a URL"
 
 
 def _picture(frame: av.VideoFrame) -> Picture:

@@ -87,7 +87,7 @@ def _declared_bytes(file: BinaryIO, actual: int) -> int:
     if head[:4] == _EBML:
         return _matroska_bytes(file)
     if head[4:8] == b"ftyp":
-        return max(end for _, end in _boxes(file, actual))
+        return max((end for _, end in _boxes(file, actual)), default=0)
     return 0
 
 

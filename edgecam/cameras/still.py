@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -31,16 +34,50 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     declared = _declared_px(data)
     if declared > LARGEST_PICTURE_PX:
         raise InputError(
-            f"{path}: {declared / 1e6:.0f} megapixels: the most is {LARGEST_PICTURE_PX / 1e6:.0f}; scale it"
+            f"{path}: picture of {declared / 1e6:.0f} megapixels: at most {LARGEST_PICTURE_PX / 1e6:.0f}, scale it"
         )
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        picture = None
+    picture = _decoded(data)
     if picture is None:
         known = data.startswith(_SIGNATURES)
         raise InputError(f"{path}: {'truncated or damaged picture: copy it again' if known else 'not a picture'}")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decoded(data: bytes) -> NDArray[np.uint8] | None:
+    """The picture as BGR, None where it cannot be decoded."""
+    if data.startswith(_PNG) and not _is_whole_png(data):
+        return None
+    with _opencv_silent():
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:
+            return None
+    return None if picture is None else np.asarray(picture, np.uint8)
+
+
+@contextmanager
+def _opencv_silent() -> Iterator[None]:
+    """Keep OpenCV's own lines off stderr, where this version of it can be told."""
+    logging = getattr(cv2.utils, "logging", None)
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT) if logging else None
+    try:
+        yield
+    finally:
+        if logging:
+            logging.setLogLevel(level)
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether all chunks are there and have their checksums (PNG, 5.3): libpng would complain on stderr itself."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4])
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end + 4
+    return False
 
 
 def _read(path: Path) -> bytes:

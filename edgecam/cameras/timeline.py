@@ -52,6 +52,11 @@ class Timeline:
         self.restart()
 
     @property
+    def now(self) -> float:
+        """The time of the last frame, 0 before the first."""
+        return self._now or 0.0
+
+    @property
     def interval(self) -> float:
         """Seconds between frames: the median of the last steps."""
         return median(self._steps) if self._steps else self._nominal

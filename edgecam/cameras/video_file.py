@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,13 @@ from edgecam.ports import Camera, Clock
 from edgecam.types import Frame
 from edgecam.yuv import even, i420_from_planes, lores_from_i420
 
+log = logging.getLogger(__name__)
+
+#: Pictures of a folder per second, unless told.
 FOLDER_FPS = 1.0
+
+#: A video that ends so much before the end its header declares, seconds (or a tenth of it), has lost something.
+EARLY_END = 1.0
 
 
 class _Pending(NamedTuple):
@@ -153,9 +160,23 @@ class VideoFileCamera(Camera):
         try:
             return self._source.next()
         except EndOfStream:
+            self._check_end(self._source.duration)
             if not self._loop:
                 raise
         return self._first_of_next_loop()
+
+    def _check_end(self, declared: float | None) -> None:
+        """Count an end that comes early: some containers lose all that follows a damaged byte without a word."""
+        if declared is None or self._fps or self.damaged:
+            return
+        if self._timeline.now < declared - max(EARLY_END, declared / 10):
+            log.warning(
+                "%s: ended after %.1f s, though its header says %.1f: damaged, or the header is wrong",
+                shown(self._path),
+                self._timeline.now,
+                declared,
+            )
+            self._count_damage()
 
     def _first_of_next_loop(self) -> Picture | None:
         assert self._source is not None
