@@ -130,6 +130,7 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
         sinks=build_sinks(config, name, clock),
         overlay=build_overlay(config),
         clock=clock,
+        caution="rendered scenes only" if model.note else "",
     )
 
 

@@ -19,7 +19,10 @@ from edgecam.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class PipelineParts:
-    """What a pipeline is made of; the devices are opened by the threads that own them."""
+    """What a pipeline is made of; the devices are opened by the threads that own them.
+
+    `caution` is what a viewer should know of the model, in a few words; empty for most.
+    """
 
     name: str
     camera: Camera
@@ -29,6 +32,7 @@ class PipelineParts:
     sinks: Sequence[Sink]
     overlay: Overlay | None
     clock: Clock
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Pipeline:
         stop_timeout: float = 10.0,
     ) -> None:
         self.name = parts.name
+        self._caution = parts.caution
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         clock = parts.clock
@@ -118,10 +123,10 @@ class Pipeline:
         )
 
     def status(self) -> str:
-        """One line for the overlay: model, device, frames a second."""
+        """One line for the overlay: camera, model, device, caution, frames a second."""
         info = self.detect.info
-        who = f"{info.model} · {info.device}" if info else "no detector"
-        return f"{self.name} · {who} · {self.output.rate:.0f} fps"
+        who = (info.model, info.device) if info else ("no detector",)
+        return " · ".join(filter(None, (self.name, *who, self._caution, f"{self.output.rate:.0f} fps")))
 
     def _stop(self, worker: Worker, *, wait_only: bool = False) -> WorkerStuck | None:
         if not wait_only:
