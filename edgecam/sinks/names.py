@@ -1,0 +1,25 @@
+"""File names made of what others choose: camera names and event ids."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from zlib import crc32
+
+from edgecam.ports import Clock
+from edgecam.types import Event
+
+LONGEST = 100
+"""Characters; leaves room for suffixes below the 255 bytes that file systems take."""
+
+
+def safe_name(text: str) -> str:
+    """The text where it makes a harmless file name, else what is harmless of it and a checksum, so that two differ."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:LONGEST].lstrip(".-") or "_"
+    return plain if plain == text else f"{plain}-{crc32(text.encode(errors='replace')):08x}"
+
+
+def snapshot_path(folder: Path, event: Event, clock: Clock) -> Path:
+    """Where an event's picture lies: FOLDER/CAMERA/2026-11-30/EVENT.jpg, by the local date of its start."""
+    day = clock.wall(event.start).astimezone()
+    return folder / safe_name(event.camera) / f"{day:%Y-%m-%d}" / f"{safe_name(event.event_id)}.jpg"
