@@ -79,7 +79,7 @@ class Looker:
 
     def _tracker(self) -> Tracker:
         """One that believes everything at once: in the copy of a video it only keeps the numbers steady."""
-        return Tracker(confirm_hits=1, confirm_window=1, high_score=self._threshold, low_score=self._threshold)
+        return Tracker(confirm_hits=1, confirm_window=1, high_score=self._threshold)
 
 
 def _frames(camera: Camera) -> Iterator[Frame]:
