@@ -155,7 +155,7 @@ def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:
     if config.journal.enabled:
         made.append(sinks.create("journal", path=data / "edgecam.db", clock=clock))
     if config.jsonl.enabled:
-        made.append(sinks.create("jsonl", path=data / "events.jsonl", clock=clock))
+        made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl", clock=clock))
     if config.snapshots.enabled:
         quality = config.snapshots.quality
         made.append(sinks.create("snapshot", folder=data / "snapshots", quality=quality, clock=clock))

@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import sqrt
 from random import Random
 from typing import Any
 
@@ -170,7 +171,7 @@ def worth(track: Track) -> float:
     """How good a look at an object is: its score times the root of its area; less where the frame cuts it."""
     box = track.bbox
     cut = min(box.xmin, box.ymin) < EDGE or max(box.xmax, box.ymax) > 1 - EDGE
-    return track.score * float(box.clipped().area) ** 0.5 * (CUT_WORTH if cut else 1.0)
+    return track.score * sqrt(box.clipped().area) * (CUT_WORTH if cut else 1.0)
 
 
 def frigate_event_id(wall: datetime, random: Random) -> str:

@@ -60,7 +60,7 @@ def the_video(folder: Path) -> Path:
 
 
 def messages(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "data" / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (folder / "data" / "events" / "front.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.timeout(LIMIT + 60)
@@ -94,7 +94,7 @@ def test_a_signal_closes_the_clip_ends_the_events_and_exits_0(tmp_path: Path, nu
         tmp_path, 'type = "synthetic"\nseed = 2000000\nplace = "street"\nlight = "day"\nsize = [640, 360]'
     )
     process = start(config)
-    lines = tmp_path / "data" / "events.jsonl"
+    lines = tmp_path / "data" / "events" / "front.jsonl"
     deadline = time.monotonic() + LIMIT
     while not (lines.is_file() and lines.stat().st_size):
         assert process.poll() is None, process.communicate()

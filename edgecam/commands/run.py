@@ -26,7 +26,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     from edgecam.clock import SystemClock
     from edgecam.config import load
 
-    app = build(load(config), SystemClock())
+    app = build(load(config, cameras_needed=True), SystemClock())
     with console.progress("watching") as advance:
         app.run(_Progress(app, advance))
     summary = summarise(app.counters())

@@ -90,7 +90,7 @@ class JournalSection(Section):
 class JsonlSection(Section):
     """Events as lines of JSON."""
 
-    enabled: bool = Field(default=False, description="Append each event message to events.jsonl in data_dir.")
+    enabled: bool = Field(default=False, description="Append each event message to events/CAMERA.jsonl in data_dir.")
 
 
 class PipelineSection(Section):
