@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -76,13 +76,11 @@ class Journal:
         """Open the file, a writer also creates it and brings it to the present schema. Safe to call twice."""
         if self._connection is not None:
             return
-        with self._faults():
+        with self._faults(), ExitStack() as undo:
             self._connection = self._connect()
-            try:
-                self._check()
-            except BaseException:
-                self.close()
-                raise
+            undo.callback(self.close)
+            self._check()
+            undo.pop_all()
 
     def close(self) -> None:
         """Safe to call twice, and after a failed `open`."""

@@ -130,9 +130,7 @@ class _Recording:
         self._whole_bytes = 0
         self._failed = self._finished = False
         self._file = _WholeWrites(part, "w")
-        self._container = av.open(
-            self._file, "w", format="mp4", options={"movflags": "hybrid_fragmented", "flush_packets": "1"}
-        )
+        self._container = av.open(self._file, "w", format="mp4", options={"movflags": "hybrid_fragmented"})
         self._stream = self._container.add_stream("libx264", options=options)
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
