@@ -60,7 +60,10 @@ def the_video(folder: Path) -> Path:
 
 
 def messages(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "data" / "events" / "front.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / "data" / "events" / "front.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 @pytest.mark.timeout(LIMIT + 60)
@@ -129,4 +132,5 @@ def test_no_camera_at_all_is_a_configuration_error(tmp_path: Path) -> None:
     config.write_text('data_dir = "data"\n', encoding="utf-8")
     code, summary, err = finish(start(config))
     assert (code, summary) == (78, {})
-    assert err.splitlines() == ["edgecam: no camera to run: add a [cameras.NAME] section, or set enabled = true in one"]
+    assert len(err.splitlines()) == 1
+    assert "cameras: none is enabled" in err
