@@ -45,6 +45,13 @@ def test_the_same_seed_films_the_same() -> None:
     assert not np.array_equal(one, other)
 
 
+def test_each_open_starts_the_scene_again() -> None:
+    camera = camera_with()
+    first, again = frames_of(camera, 3), frames_of(camera, 3)
+    assert all(np.array_equal(one.main, two.main) for one, two in zip(first, again, strict=True))
+    assert [frame.sequence for frame in again] == [3, 4, 5]
+
+
 def test_it_ends_after_its_duration() -> None:
     with camera_with(duration=0.3) as camera:
         assert [camera.read(1.0) is not None for _ in range(3)] == [True] * 3

@@ -63,12 +63,5 @@ def test_decoding_timestamps_count_where_the_others_are_scrambled() -> None:
     assert [round(after - before, 3) for before, after in pairwise(passed[2:])] == [0.1] * 6
 
 
-def test_a_loop_goes_on_one_interval_later() -> None:
-    timeline = Timeline()
-    times(timeline, [(0.0, None), (0.1, None)])
-    timeline.restart()
-    assert times(timeline, [(9.0, None), (9.1, None)]) == [0.2, 0.3]
-
-
 def test_a_fixed_rate_overrules_the_timestamps() -> None:
     assert times(Timeline(0.05, fixed=True), [(0.0, None), (0.1, None), (0.1, None)]) == [0, 20, 40]

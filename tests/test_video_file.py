@@ -39,18 +39,24 @@ class TestPixels:
         assert (frame.width, frame.height) == (62, 46)
         assert np.ptp(planes(frame.main)[0]) == 0
 
-    def test_full_range_becomes_limited(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("name", "codec", "pix_fmt"), [("a.avi", "mjpeg", "yuvj420p"), ("a.mkv", "ffv1", "yuv420p")]
+    )
+    def test_full_range_becomes_limited(self, tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+        """By its pixel format, or by its flag."""
         white = np.full((72, 64), 128, np.uint8)
         white[:48] = 255
-        path = tmp_path / "a.mjpeg"
-        with av.open(str(path), "w", format="mjpeg") as video:
-            stream: Any = video.add_stream("mjpeg", rate=FPS)
-            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
-            video.mux(stream.encode(av.VideoFrame.from_ndarray(white, "yuvj420p")))
+        with av.open(str(tmp_path / name), "w") as video:
+            stream: Any = video.add_stream(codec, rate=FPS)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+            stream.codec_context.color_range = 2
+            frame = av.VideoFrame.from_ndarray(white, pix_fmt)
+            frame.color_range = 2
+            video.mux(stream.encode(frame))
             video.mux(stream.encode())
-        (frame,) = played(path)
-        assert abs(int(planes(frame.main)[0].mean()) - 235) <= 1
-        assert frame.lores.min() >= 253
+        (played_frame,) = played(tmp_path / name)
+        assert abs(int(planes(played_frame.main)[0].mean()) - 235) <= 1
+        assert played_frame.lores.min() >= 253
 
     @pytest.mark.parametrize(
         ("codec", "pix_fmt"),

@@ -37,7 +37,9 @@ _READ_ERRORS = 50
 #: "Decoders" that make pictures of any text.
 _TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 
-_LIMITED, _FULL, _BT709 = "MPEG", 2, 1
+#: AVCOL_RANGE_JPEG and AVCOL_SPC_BT709.
+_FULL_RANGE, _BT709 = 2, 1
+
 _TURNS = {-90: cv2.ROTATE_90_CLOCKWISE, 90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
 
 
@@ -198,13 +200,13 @@ def _why_not_a_video(path: Path, reason: str) -> str:
 
 
 def _picture(frame: av.VideoFrame) -> Picture:
-    full_range = frame.format.name.startswith("yuvj") or frame.color_range == _FULL
+    full_range = frame.format.name.startswith("yuvj") or frame.color_range == _FULL_RANGE
     bt709 = frame.colorspace == _BT709
     pts, dts, base, turn = frame.pts, frame.dts, frame.time_base, _TURNS.get(frame.rotation)
     if frame.format.name != "yuv420p" or full_range:
-        frame = frame.reformat(
-            format="yuv420p", src_color_range="JPEG" if full_range else None, dst_color_range=_LIMITED
-        )
+        # Newer versions of PyAV know the source's range by themselves.
+        source = "JPEG" if full_range else None
+        frame = frame.reformat(format="yuv420p", src_color_range=source, dst_color_range="MPEG")
     y, u, v = (_plane(plane, turn) for plane in frame.planes)
     pts_time = float(pts * base) if pts is not None and base else None
     dts_time = float(dts * base) if dts is not None and base else None

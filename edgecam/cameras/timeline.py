@@ -49,7 +49,7 @@ class Timeline:
         self._fixed = fixed
         self._steps: deque[float] = deque(maxlen=15)
         self._now: float | None = None
-        self.restart()
+        self._pts, self._dts = _Stamps(), _Stamps()
 
     @property
     def now(self) -> float:
@@ -60,10 +60,6 @@ class Timeline:
     def interval(self) -> float:
         """Seconds between frames: the median of the last steps."""
         return median(self._steps) if self._steps else self._nominal
-
-    def restart(self) -> None:
-        """The stream starts again; its next frame comes one interval after the last."""
-        self._pts, self._dts = _Stamps(), _Stamps()
 
     def advance(self, pts: float | None, dts: float | None) -> float:
         """The time of the next frame, from its presentation and decoding timestamps in seconds."""

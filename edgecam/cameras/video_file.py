@@ -183,11 +183,9 @@ class VideoFileCamera(Camera):
         self._source.close()
         try:
             self._source.open()
-            picture = self._source.next()
+            return self._source.next()
         except (InputError, EndOfStream) as error:
             raise CameraError(f"{shown(self._path)}: cannot be played again: {error}") from error
-        self._timeline.restart()
-        return picture
 
     def _stamped(self, picture: Picture) -> _Pending:
         y = picture.planes[0]
