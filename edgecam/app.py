@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -16,6 +16,7 @@ from edgecam import cameras, detectors, sinks
 from edgecam.config import CameraConfig, Config
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.events import EventRules, frigate_event_id
+from edgecam.journal import Journal
 from edgecam.models import Model, load, resolve
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Counters, Pipeline, PipelineParts
@@ -23,6 +24,9 @@ from edgecam.ports import Clock, Detector, Sink
 from edgecam.tracker import Tracker
 
 log = logging.getLogger(__name__)
+
+JOURNAL = "edgecam.db"
+"""The journal's file in the data folder."""
 
 EXIT_AT_ONCE = 1
 """Exit code after a second signal."""
@@ -94,6 +98,17 @@ class App:
         self.stop()
 
 
+def tidy(config: Config) -> None:
+    """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError."""
+    if not config.journal.enabled:
+        return
+    with closing(Journal(config.data_dir / JOURNAL)) as journal:
+        journal.open()
+        cut = journal.close_open_events("edgecam had stopped without ending it")
+    if cut:
+        log.warning("%d events were left open by the last run: marked as cut", cut)
+
+
 def build(config: Config, clock: Clock) -> App:
     """Make the objects that the configuration names. No device is opened yet. Raises ConfigError, ModelError."""
     if not config.enabled_cameras:
@@ -152,13 +167,13 @@ def build_overlay(config: Config) -> Overlay | None:
 def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:
     """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
     data, made = config.data_dir, []
+    shots = data / "snapshots" if config.snapshots.enabled else None
     if config.journal.enabled:
-        made.append(sinks.create("journal", path=data / "edgecam.db", clock=clock))
+        made.append(sinks.create("journal", path=data / JOURNAL, clock=clock, snapshots=shots))
     if config.jsonl.enabled:
         made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl", clock=clock))
-    if config.snapshots.enabled:
-        quality = config.snapshots.quality
-        made.append(sinks.create("snapshot", folder=data / "snapshots", quality=quality, clock=clock))
+    if shots:
+        made.append(sinks.create("snapshot", folder=shots, quality=config.snapshots.quality, clock=clock))
     if config.video.enabled:
         started = clock.wall(clock.monotonic())
         path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"

@@ -103,10 +103,11 @@ class Demonstration:
     def _pipeline(self, config: Config, scorer: ScoringSink) -> tuple[Pipeline, threading.Event]:
         changed = threading.Event()
         parts = build_parts(config, CAMERA, config.cameras[CAMERA], resolve(config.detector.model), self._clock)
+        shots = self.folder / "snapshots"
         ways_out = [
-            sinks.create("journal", path=self.folder / "edgecam.db", clock=self._clock),
+            sinks.create("journal", path=self.folder / "edgecam.db", clock=self._clock, snapshots=shots),
             sinks.create("jsonl", path=self.folder / "events.jsonl", clock=self._clock),
-            sinks.create("snapshot", folder=self.folder / "snapshots", clock=self._clock),
+            sinks.create("snapshot", folder=shots, clock=self._clock),
             sinks.create("video", path=self.folder / "annotated.mp4"),
             scorer,
         ]

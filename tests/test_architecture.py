@@ -14,11 +14,11 @@ LAYERS = [
     {"ports", "config"},
     {
         "assignment", "backoff", "bundled", "clock", "events", "glyphs", "interpolation", "kalman", "labels",
-        "modelfile", "models", "overlay", "ring", "scenes", "scoring", "tracker", "yuv",
+        "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "tracker", "yuv",
     },
     {"journal", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "output", "sinks", "testing"},
-    {"app", "pipeline"},
+    {"app", "demonstration", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}

@@ -22,11 +22,13 @@ def register(app: typer.Typer) -> None:
 
 def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Watch the configured cameras until they end or somebody stops it (Ctrl-C, SIGTERM)."""
-    from edgecam.app import build
+    from edgecam.app import build, tidy
     from edgecam.clock import SystemClock
     from edgecam.config import load
 
-    app = build(load(config, cameras_needed=True), SystemClock())
+    settings = load(config, cameras_needed=True)
+    app = build(settings, SystemClock())
+    tidy(settings)
     with console.progress("watching") as advance:
         app.run(_Progress(app, advance))
     summary = summarise(app.counters())
