@@ -40,23 +40,29 @@ class TestPixels:
         assert np.ptp(planes(frame.main)[0]) == 0
 
     @pytest.mark.parametrize(
-        ("name", "codec", "pix_fmt"), [("a.avi", "mjpeg", "yuvj420p"), ("a.mkv", "ffv1", "yuv420p")]
+        ("name", "codec", "pix_fmt"),
+        [("a.avi", "mjpeg", "yuvj420p"), ("b.avi", "mjpeg", "yuvj422p"), ("a.mkv", "ffv1", "yuv420p")],
     )
     def test_full_range_becomes_limited(self, tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
         """By its pixel format, or by its flag."""
-        white = np.full((72, 64), 128, np.uint8)
-        white[:48] = 255
+        blue = np.empty((72, 64), np.uint8)
+        for plane, value in zip(planes(blue), (29, 255, 107), strict=True):
+            plane[...] = value
         with av.open(str(tmp_path / name), "w") as video:
             stream: Any = video.add_stream(codec, rate=FPS)
             stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
             stream.codec_context.color_range = 2
-            frame = av.VideoFrame.from_ndarray(white, pix_fmt)
+            frame = av.VideoFrame.from_ndarray(blue, "yuvj420p" if pix_fmt == "yuvj422p" else pix_fmt).reformat(
+                format=pix_fmt
+            )
             frame.color_range = 2
             video.mux(stream.encode(frame))
             video.mux(stream.encode())
         (played_frame,) = played(tmp_path / name)
-        assert abs(int(planes(played_frame.main)[0].mean()) - 235) <= 1
-        assert played_frame.lores.min() >= 253
+        assert [round(float(plane.mean())) for plane in planes(played_frame.main)] == [
+            pytest.approx(value, abs=1) for value in (41, 240, 110)
+        ]
+        assert np.abs(played_frame.lores.astype(int) - (0, 0, 255)).max() <= 3
 
     @pytest.mark.parametrize(
         ("codec", "pix_fmt"),

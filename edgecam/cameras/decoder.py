@@ -40,6 +40,9 @@ _TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 #: AVCOL_RANGE_JPEG and AVCOL_SPC_BT709.
 _FULL_RANGE, _BT709 = 2, 1
 
+#: Factor and summand from full to limited range of Y, U and V: 0..255 to 16..235, and about 128 to 16..240.
+_FULL_TO_LIMITED = ((219 / 255, 16.0), (224 / 255, 128 - 128 * 224 / 255), (224 / 255, 128 - 128 * 224 / 255))
+
 _TURNS = {-90: cv2.ROTATE_90_CLOCKWISE, 90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
 
 
@@ -200,21 +203,25 @@ def _why_not_a_video(path: Path, reason: str) -> str:
 
 
 def _picture(frame: av.VideoFrame) -> Picture:
-    full_range = frame.format.name.startswith("yuvj") or frame.color_range == _FULL_RANGE
-    bt709 = frame.colorspace == _BT709
     pts, dts, base, turn = frame.pts, frame.dts, frame.time_base, _TURNS.get(frame.rotation)
-    if frame.format.name != "yuv420p" or full_range:
-        # Newer versions of PyAV know the source's range by themselves.
-        source = "JPEG" if full_range else None
-        frame = frame.reformat(format="yuv420p", src_color_range=source, dst_color_range="MPEG")
-    y, u, v = (_plane(plane, turn) for plane in frame.planes)
+    y, u, v = (plane if turn is None else _uint8(cv2.rotate(plane, turn)) for plane in _limited_planes(frame))
     pts_time = float(pts * base) if pts is not None and base else None
     dts_time = float(dts * base) if dts is not None and base else None
-    return Picture((y, u, v), pts_time, dts_time, bt709)
+    return Picture((y, u, v), pts_time, dts_time, bt709=frame.colorspace == _BT709)
 
 
-def _plane(plane: Any, turn: int | None) -> NDArray[np.uint8]:
-    """A plane without the padding of its lines, as a view where it stands upright."""
-    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    picture = lines[: plane.height, : plane.width]
-    return picture if turn is None else np.asarray(cv2.rotate(picture, turn), np.uint8)
+def _limited_planes(frame: av.VideoFrame) -> Iterator[NDArray[np.uint8]]:
+    """Y, U and V at 4:2:0 and in limited range, without the padding of their lines: views where nothing is to do."""
+    planar = frame.format.name in {"yuv420p", "yuvj420p"}
+    full_range = planar and (frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE)
+    if not planar:
+        frame = frame.reformat(format="yuv420p", dst_color_range="MPEG")
+    plane: Any  # PyAV's planes are buffers without saying so
+    for plane, (scale, offset) in zip(frame.planes, _FULL_TO_LIMITED, strict=True):
+        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        # Not by swscale: before PyAV 16 it copies where only the range differs.
+        yield _uint8(cv2.convertScaleAbs(lines, alpha=scale, beta=offset)) if full_range else lines
+
+
+def _uint8(picture: object) -> NDArray[np.uint8]:
+    return np.asarray(picture, np.uint8)
