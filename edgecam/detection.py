@@ -70,6 +70,7 @@ class DetectWorker(Worker):
 
     def teardown(self) -> None:
         self._ring.leave(READER)
+        self.skipped += self._ring.newest - self._seen
         last = self._rules.finish(self._timestamp)
         if last:
             self._deliver(Analysis(max(0, self._seen), self._timestamp, tracks=self._tracks, events=last))

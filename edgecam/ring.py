@@ -28,6 +28,7 @@ class FrameRing:
         self._capacity = capacity
         self._changed = Condition()
         self._closed = False
+        self._newest = -1
         self._passed = dict.fromkeys(readers, -1)
 
     def put(self, frame: Frame, timeout: float = 0.0) -> bool:
@@ -43,6 +44,7 @@ class FrameRing:
             if len(self._frames) >= self._capacity:
                 self._frames.popleft()
             self._frames.append(frame)
+            self._newest = frame.sequence
             self._changed.notify_all()
             return True
 
@@ -69,6 +71,11 @@ class FrameRing:
             if self._closed:
                 raise RingClosed
             return None
+
+    @property
+    def newest(self) -> int:
+        """Sequence of the newest frame that ever came in; -1 before the first."""
+        return self._newest
 
     def close(self) -> None:
         """Let nothing more in and wake everybody. Safe to call twice."""

@@ -59,6 +59,7 @@ def test_a_live_camera_may_lose_frames_but_none_is_unaccounted_for() -> None:
     assert counters.frames_captured == 500
     assert counters.frames_written + counters.frames_dropped == 500
     assert counters.frames_written == len(sink.frames)
+    assert counters.frames_analysed + counters.frames_skipped == 500
 
 
 def test_a_broken_sink_stops_nothing_and_loses_no_event() -> None:
