@@ -53,7 +53,8 @@ def find(path: str) -> Place:
         mode = Path(local_path(path)).stat().st_mode
     except (OSError, ValueError) as error:
         missing = isinstance(error, FileNotFoundError)
-        reason = "no such file or folder: check the path" if missing else f"cannot be read: {error}"
+        why = getattr(error, "strerror", None) or error
+        reason = "no such file or folder: check the path" if missing else f"cannot be read: {why}"
         raise InputError(f"{path}: {reason}") from error
     if stat.S_ISDIR(mode):
         return Place.FOLDER
