@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a bug: nothing here is judged by the wall clock.
+settings.register_profile("edgecam", deadline=None)
+settings.load_profile("edgecam")
 
 ROOT = Path(__file__).resolve().parent.parent
 
