@@ -19,10 +19,12 @@ DEMO_FILE = "edgecam_demo.tflite"
 
 @pytest.fixture(autouse=True)
 def bundled_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of bundled models that is empty at first."""
+    """A folder of bundled models that is empty at first, and no other models on the machine."""
     folder = tmp_path / "bundled"
     folder.mkdir()
     monkeypatch.delenv("EDGECAM_MODELS", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("edgecam.models.folders.SERVICE", tmp_path / "service")
     monkeypatch.setattr("edgecam.bundled.models_folder", lambda: folder)
     return folder
 

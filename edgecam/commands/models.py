@@ -1,15 +1,17 @@
-"""`edgecam models`: which models there are, and what they are."""
+"""`edgecam models`: which models there are, what they are, and how to get the published ones."""
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edgecam import console
-from edgecam.commands.options import MODEL_FOLDERS, JsonOption
+from edgecam.commands.options import JsonOption
 
-commands = typer.Typer(help="List models, or describe one.")
+commands = typer.Typer(help="List models, describe one, or pull published ones.")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +24,7 @@ def list_models(as_json: JsonOption = False) -> None:
     """List the models that are present, then those that are known but not here."""
     from edgecam import models
 
-    found = models.list_models(MODEL_FOLDERS)
+    found = models.list_models()
     if as_json:
         console.emit_json(found)
     else:
@@ -37,7 +39,7 @@ def info(
     """Describe a model: what it takes, what it knows, what it is good for."""
     from edgecam import models
 
-    described = models.info(models.resolve(model, MODEL_FOLDERS))
+    described = models.info(models.resolve(model))
     if as_json:
         console.emit_json(described)
     if described["problem"]:
@@ -45,6 +47,45 @@ def info(
         raise typer.Exit(1)
     if not as_json:
         console.emit_fields({name: value for name, value in described.items() if value not in (None, "")})
+
+
+@commands.command()
+def pull(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names, as `edgecam models list` shows them.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="DIR",
+            readable=False,
+            help="The folder for them (default: $EDGECAM_MODELS, else /var/lib/edgecam/models where you may write,"
+            " else ~/.local/share/edgecam/models).",
+        ),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="A folder to take them from, http(s):// or file:// (default: their publisher).",
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch published models, and verify them by their checksums before they take their place."""
+    from edgecam.models import folders, pulling
+
+    wanted = [pulling.published(name) for name in names]
+    folder = to or folders.for_new_models()
+    done = []
+    for model in wanted:
+        fetched = pulling.pull(model, folder, source=source, watch=partial(console.progress, f"{model.name} (bytes)"))
+        done.append({"name": model.name, "file": str(folder / model.file), "pulled": fetched})
+        if not as_json:
+            how = "pulled and verified" if fetched else "already here, verified"
+            console.emit(f"{model.name}: {how}: {folder / model.file}")
+    if as_json:
+        console.emit_json(done)
 
 
 def _row(model: dict[str, Any]) -> list[str]:

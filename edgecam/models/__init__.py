@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecam import bundled
 from edgecam.errors import ModelError
 from edgecam.labels import COCO, Labels, load_labels, parse_labels
 from edgecam.modelfile import ModelFile
+from edgecam.models.folders import find, searched
 from edgecam.models.published import BY_FILE, BY_NAME, DEMO, PUBLISHED, REAL, Published
 
 __all__ = [
@@ -46,8 +45,9 @@ class Model:
 def resolve(name: str | Path | None, folders: Sequence[Path] = ()) -> Model:
     """The model a user means by a name of the catalogue, a file name, a path, or nothing (also "auto").
 
-    Looks in $EDGECAM_MODELS, then `folders`, then among the bundled models. Nothing means the real MobileDet where it
-    is present, else the bundled demonstrator. Raises ModelError.
+    Looks in $EDGECAM_MODELS, `folders`, ~/.local/share/edgecam/models and /var/lib/edgecam/models, then among the
+    bundled models. Nothing means the real MobileDet where it is present, else the bundled demonstrator. Raises
+    ModelError.
     """
     text = "auto" if name is None else str(name)
     if text == "auto":
@@ -57,11 +57,11 @@ def resolve(name: str | Path | None, folders: Sequence[Path] = ()) -> Model:
         return _model(path)
     published = BY_NAME.get(text)
     file = published.file if published else text.removesuffix(".tflite") + ".tflite"
-    found = _find(file, folders)
+    found = find(file, folders)
     if found is not None:
         return _model(found)
     if published:
-        where = _searched(folders)[0]
+        where = searched(folders)[0]
         raise ModelError(f"model {text!r} is not here: run `edgecam models pull {text}`, or put {file} into {where}")
     raise ModelError(_unknown(text, folders))
 
@@ -110,7 +110,7 @@ def sibling_labels(path: Path) -> Path | None:
 
 def list_models(folders: Sequence[Path] = ()) -> list[dict[str, Any]]:
     """What `info` says of every model in the catalogue and in the folders searched, present ones first."""
-    files = {path.name: path for folder in reversed(_searched(folders)) for path in sorted(folder.glob("*.tflite"))}
+    files = {path.name: path for folder in reversed(searched(folders)) for path in sorted(folder.glob("*.tflite"))}
     present = [info(_model(path)) for path in sorted(files.values(), key=lambda path: path.name)]
     absent = [_absent(published) for published in PUBLISHED if published.file not in files]
     return present + absent
@@ -162,10 +162,10 @@ def _absent(published: Published) -> dict[str, Any]:
 
 def _automatic(folders: Sequence[Path]) -> Model:
     for name in (REAL, DEMO):
-        found = _find(BY_NAME[name].file, folders)
+        found = find(BY_NAME[name].file, folders)
         if found is not None:
             return _model(found)
-    where = ", ".join(str(folder) for folder in _searched(folders))
+    where = ", ".join(str(folder) for folder in searched(folders))
     raise ModelError(f"no model in {where}: run `edgecam models pull {REAL}`, or name a file with --model")
 
 
@@ -174,18 +174,9 @@ def _model(path: Path) -> Model:
     return Model(name_of(path), path, sibling_labels(path), published.caution if published else "")
 
 
-def _searched(folders: Sequence[Path]) -> list[Path]:
-    named = os.environ.get("EDGECAM_MODELS")
-    return [*([Path(named).expanduser()] if named else []), *folders, bundled.models_folder()]
-
-
-def _find(file: str, folders: Sequence[Path]) -> Path | None:
-    return next((folder / file for folder in _searched(folders) if (folder / file).is_file()), None)
-
-
 def _names(folders: Sequence[Path]) -> Iterator[str]:
     yield from BY_NAME
-    for folder in _searched(folders):
+    for folder in searched(folders):
         yield from (path.stem for path in folder.glob("*.tflite"))
 
 

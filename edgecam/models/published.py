@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from edgecam.labels import COCO, Labels
 from edgecam.modelfile import ModelFile
 
+#: Where google-coral/test_data has its files, at the commit the pins were taken from.
+CORAL = "https://github.com/google-coral/test_data/raw/104342d2d3480b3e66203073dac24f4e2dbb4c41"
 REAL = "mobiledet"
 DEMO = "edgecam-demo"
 _APACHE = "Apache-2.0"
+_SHA256, _GIT_BLOB = "SHA-256 ", "git blob "
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """A model known by name. `sha256`, else `git_blob` (SHA-1 over a git blob of the content), pins its content.
 
-    `about` describes it; `caution` is what its user must be told at every start.
+    `about` describes it; `caution` is what its user must be told at every start. `source` is the URL of the folder that
+    has the file, "" where none is known.
     """
 
     name: str
@@ -28,20 +32,29 @@ class Published:
     license: str = _APACHE
     labels: Labels | None = COCO
     caution: str = ""
+    source: str = CORAL
 
     @property
     def pinned(self) -> bool:
         """True where the content of the published file is known."""
         return bool(self.sha256 or self.git_blob)
 
+    @property
+    def pin(self) -> str:
+        """The checksum of the published file, with its kind; "" where it is not pinned."""
+        return _SHA256 + self.sha256 if self.sha256 else _GIT_BLOB + self.git_blob if self.git_blob else ""
+
+    def checksum(self, content: bytes) -> str:
+        """What `pin` would be for this content; "" where the published file is not pinned."""
+        if self.sha256:
+            return _SHA256 + hashlib.sha256(content).hexdigest()
+        return _GIT_BLOB + _git_blob(content) if self.git_blob else ""
+
     def matches(self, model: ModelFile) -> bool:
         """True where a file is the published one, as far as that can be told."""
-        if self.sha256:
-            return model.sha256 == self.sha256
-        return not self.git_blob or _git_blob(model.content) == self.git_blob
+        return self.checksum(model.content) == self.pin
 
 
-#: Files of google-coral/test_data at commit 104342d2d3480b3e66203073dac24f4e2dbb4c41, unless the text says otherwise.
 PUBLISHED = (
     Published(
         REAL,
@@ -109,20 +122,23 @@ PUBLISHED = (
         "SSD MobileNet v1 300x300, COCO, of TensorFlow's model garden",
         sha256="61d598093ed03ed41aa47c3a39a28ac01e960d6a810a5419b9a5016a1e9c469b",
         labels=None,
+        source="",
     ),
     Published(
         "dog-vs-cat",
         "ssdlite_mobiledet_dog_vs_cat.tflite",
-        "SSDLite MobileDet 320x320, heads of dogs and cats; not of google-coral/test_data",
+        "SSDLite MobileDet 320x320, heads of dogs and cats",
         sha256="3e23200744de87d96fb48069040d06ebc25cf3bfab307289cc0e123734977c11",
         license="",
         labels=Labels(("cat", "dog"), "the classes of the dog and cat detector"),
+        source="",
     ),
     Published(
         DEMO,
         "edgecam_demo.tflite",
         "the bundled demonstrator, an SSDLite detector in MobileDet's form, trained on rendered scenes",
         labels=None,
+        source="",
         caution=f"knows rendered scenes only; fetch the real one with: edgecam models pull {REAL}",
     ),
 )
