@@ -11,7 +11,6 @@ import typer
 
 from edgecam import console
 from edgecam.commands.options import (
-    MODEL_FOLDERS,
     JsonOption,
     LabelsOption,
     ModelOption,
@@ -68,7 +67,7 @@ def _detector(model: str | None, labels: Path | None, threads: int) -> Detector:
     from edgecam import detectors
     from edgecam.models import resolve
 
-    chosen = resolve(model, MODEL_FOLDERS)
+    chosen = resolve(model)
     if chosen.note:
         console.say(f"{chosen.name}: {chosen.note}")
     return detectors.create("tflite", model=chosen.path, labels=labels or chosen.labels, threads=threads)

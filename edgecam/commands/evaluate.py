@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgecam import console
-from edgecam.commands.options import MODEL_FOLDERS, JsonOption, LabelsOption, ModelOption, ThreadsOption
+from edgecam.commands.options import JsonOption, LabelsOption, ModelOption, ThreadsOption
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def evaluate(
     from edgecam.evaluation import evaluate as measure
     from edgecam.models import resolve
 
-    chosen = resolve(model, MODEL_FOLDERS)
+    chosen = resolve(model)
     detector = detectors.create("tflite", model=chosen.path, labels=labels or chosen.labels, threads=threads)
     with detector, console.progress("evaluating") as tick:
         figures = measure(detector, images, annotations, progress=tick)

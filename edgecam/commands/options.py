@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 DEFAULT_CONFIG = Path("/etc/edgecam/edgecam.toml")
-MODEL_FOLDERS = (Path("/var/lib/edgecam/models"),)
-"""Where a command that reads no configuration looks for models beside $EDGECAM_MODELS and the bundled ones."""
 
 ConfigOption = Annotated[
     Path,
