@@ -1,187 +1,183 @@
-"""The event rules: which tracks are announced, when they are spoken of again, and when they are over."""
+"""The event rules: which tracks are worth a message, and when."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
 from random import Random
+from string import ascii_lowercase, digits
 from typing import Any
 
 from edgecam.ports import Clock
 from edgecam.types import BBox, Detection, Event, EventType, Track
 
-EDGE = 0.005
-"""A box nearer than this to the edge of the frame is taken to be cut by it."""
+#: Detections down to this part of their label's threshold reach the tracker: weak looks keep a track alive.
+_FLOOR = 0.5
+#: A look this many times better than the best one so far is the new best one.
+_BETTER = 1.1
+#: An object cut off by the edge of the frame (nearer to it than this) makes half as good a picture.
+_EDGE = 0.005
+_CUT = 0.5
+#: Changes worth an update: an overlap (IoU) with the box last reported below this, a score that differs by this.
+_SAME_PLACE = 0.9
+_SAME_SCORE = 0.05
+#: Seconds after which an object that does not change is reported all the same.
+_HEARTBEAT = 60.0
 
-CUT_WORTH = 0.5
-"""What a look at an object cut by the frame's edge is worth, of one at the whole object."""
 
-BETTER = 1.1
-"""A look must be so many times better than the best so far to take its place: no new snapshot for a flicker."""
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Open:
-    """An event under way: its last message, and how good its best look was."""
+    """An event under way: the last message, what the last hit would say, and the worth of the best look."""
 
-    last: Event
-    worth: float
-    told: float
+    told: Event
+    latest: Event
+    best_worth: float
 
 
 class EventRules:
-    """Turns the tracks of one camera into events.
+    """Turns tracks into events: one `new`, then any number of `update`, then one `end` for each.
 
-    An event begins when its track is confirmed (found N times in M analyses: the tracker's business) and its score, the
-    median of its recent ones, reaches the label's threshold. It is updated every `update_interval` seconds while the
-    track is found, and at once when a better look at the object came by. It ends when the track is gone.
+    `new`: the track is confirmed, was hit in this frame and has a median score of at least its label's threshold. The
+    event keeps the label of this moment.
+
+    `update`, only in a frame in which the object was hit: at once for a better look at it; at most every
+    `update_interval` seconds where box or score have changed since the last message (IoU below 0.9, 0.05); else
+    every 60 seconds.
+
+    `end`: the track is gone; `end`, score and box are those of the last hit.
+
+    The best look is the one with the greatest score times root of the box's area, halved where the edge of the frame
+    cuts the object off; it must be a tenth better than the one before. `best_sequence` always is the sequence of a
+    `new` or `update` of the event, so who wants the picture need only keep the frame that was just written.
     """
 
     def __init__(
         self,
         camera: str,
         *,
-        new_id: Callable[[float], str],
         threshold: float = 0.5,
         thresholds: Mapping[str, float] | None = None,
         labels: Sequence[str] = (),
         update_interval: float = 1.0,
+        new_id: Callable[[float], str],
     ) -> None:
+        """`labels` are those that count, empty: all. `new_id` makes an event's id from its start, monotonic seconds."""
         self._camera = camera
-        self._new_id = new_id
         self._threshold = threshold
         self._thresholds = dict(thresholds or {})
         self._labels = frozenset(labels)
         self._update_interval = update_interval
+        self._new_id = new_id
         self._open: dict[int, _Open] = {}
+        self._first_seen: dict[int, float] = {}
+        self._sequence = 0
 
-    def accept(self, detections: Iterable[Detection]) -> list[Detection]:
-        """The detections worth tracking: labels that count, from half of their threshold on.
+    @property
+    def lowest_threshold(self) -> float:
+        """The least score with which any label can start an event: what a tracker needs to start a track."""
+        return min(self._threshold, *self._thresholds.values()) if self._thresholds else self._threshold
 
-        Weak ones keep the track of an object that was seen well before; alone they begin no event.
-        """
+    def accept(self, detections: Sequence[Detection]) -> list[Detection]:
+        """What the tracker should see: the labels that count, down to half their threshold."""
         return [
             detection
             for detection in detections
-            if (not self._labels or detection.label in self._labels)
-            and detection.score >= self.threshold(detection.label) / 2
+            if self._counts(detection.label) and detection.score >= _FLOOR * self._threshold_of(detection.label)
         ]
 
-    def threshold(self, label: str) -> float:
-        """The least score of an event with this label."""
-        return self._thresholds.get(label, self._threshold)
-
     def update(self, sequence: int, timestamp: float, tracks: Sequence[Track]) -> tuple[Event, ...]:
-        """The messages that one analysed frame gives rise to; ends first, then the tracks in their order."""
-        alive = {track.track_id for track in tracks}
-        gone = [track_id for track_id in self._open if track_id not in alive]
-        events = [self._end(track_id, sequence, timestamp) for track_id in gone]
-        for track in tracks:
-            event = self._speak_of(track, sequence, timestamp)
-            if event is not None:
-                events.append(event)
-        return tuple(events)
+        """The messages of one analysed frame: ends first, then the others in the order of their tracks."""
+        self._sequence = sequence
+        present = {track.track_id for track in tracks}
+        ended = [self._end(track_id, timestamp) for track_id in list(self._open) if track_id not in present]
+        self._first_seen = {track.track_id: self._first_seen.get(track.track_id, timestamp) for track in tracks}
+        told = [self._tell(track, timestamp) for track in tracks if not track.misses]
+        return (*ended, *(event for event in told if event))
 
     def finish(self, timestamp: float) -> tuple[Event, ...]:
-        """End all open events; nothing more will be seen."""
-        return tuple(self._end(track_id, None, timestamp) for track_id in list(self._open))
+        """End all open events, at a shutdown."""
+        return tuple(self._end(track_id, timestamp) for track_id in list(self._open))
 
-    def _speak_of(self, track: Track, sequence: int, timestamp: float) -> Event | None:
-        under_way = self._open.get(track.track_id)
-        if track.misses:
-            return None
-        if under_way is None:
-            return self._begin(track, sequence, timestamp)
-        better = worth(track) > under_way.worth * BETTER
-        event = self._next(under_way.last, track, sequence, timestamp, better=better)
-        if better:
-            under_way.worth = worth(track)
-        if better or timestamp - under_way.told >= self._update_interval:
-            under_way.told = timestamp
-            under_way.last = event
-            return event
-        under_way.last = event
+    def _threshold_of(self, label: str) -> float:
+        return self._thresholds.get(label, self._threshold)
+
+    def _counts(self, label: str) -> bool:
+        return not self._labels or label in self._labels
+
+    def _tell(self, track: Track, timestamp: float) -> Event | None:
+        opened = self._open.get(track.track_id)
+        if opened:
+            return self._update(opened, track, timestamp)
+        if track.confirmed and self._counts(track.label) and track.score >= self._threshold_of(track.label):
+            return self._new(track, timestamp)
         return None
 
-    def _begin(self, track: Track, sequence: int, timestamp: float) -> Event | None:
-        if not track.confirmed or track.score < self.threshold(track.label):
-            return None
+    def _new(self, track: Track, timestamp: float) -> Event:
+        start = self._first_seen[track.track_id]
         event = Event(
-            EventType.NEW,
-            self._new_id(timestamp),
-            self._camera,
-            track.track_id,
-            track.label,
-            track.score,
-            track.score,
-            track.bbox,
-            sequence,
-            timestamp,
-            start=timestamp,
+            type=EventType.NEW,
+            event_id=self._new_id(start),
+            camera=self._camera,
+            track_id=track.track_id,
+            label=track.label,
+            score=track.score,
+            top_score=track.score,
+            bbox=track.bbox,
+            sequence=self._sequence,
+            timestamp=timestamp,
+            start=start,
             end=None,
-            best_sequence=sequence,
+            best_sequence=self._sequence,
             best_bbox=track.bbox,
         )
-        self._open[track.track_id] = _Open(event, worth(track), timestamp)
+        self._open[track.track_id] = _Open(event, event, _worth(track))
         return event
 
-    def _next(self, last: Event, track: Track, sequence: int, timestamp: float, *, better: bool) -> Event:
-        return Event(
-            EventType.UPDATE,
-            last.event_id,
-            last.camera,
-            last.track_id,
-            track.label,
-            track.score,
-            max(last.top_score, track.score),
-            track.bbox,
-            sequence,
-            timestamp,
-            start=last.start,
-            end=None,
-            best_sequence=sequence if better else last.best_sequence,
-            best_bbox=track.bbox if better else last.best_bbox,
+    def _update(self, opened: _Open, track: Track, timestamp: float) -> Event | None:
+        worth, before = _worth(track), opened.latest
+        better = worth >= _BETTER * opened.best_worth
+        event = replace(
+            before,
+            type=EventType.UPDATE,
+            score=track.score,
+            top_score=max(before.top_score, track.score),
+            bbox=track.bbox,
+            sequence=self._sequence,
+            timestamp=timestamp,
+            best_sequence=self._sequence if better else before.best_sequence,
+            best_bbox=track.bbox if better else before.best_bbox,
         )
-
-    def _end(self, track_id: int, sequence: int | None, timestamp: float) -> Event:
-        """The last message: the object as it was last seen, ended now."""
-        last = self._open.pop(track_id).last
-        return Event(
-            EventType.END,
-            last.event_id,
-            last.camera,
-            last.track_id,
-            last.label,
-            last.score,
-            last.top_score,
-            last.bbox,
-            last.sequence if sequence is None else sequence,
-            timestamp,
-            start=last.start,
-            end=timestamp,
-            best_sequence=last.best_sequence,
-            best_bbox=last.best_bbox,
+        tell = better or self._is_due(opened.told, event)
+        self._open[track.track_id] = _Open(
+            told=event if tell else opened.told, latest=event, best_worth=worth if better else opened.best_worth
         )
+        return event if tell else None
 
+    def _is_due(self, told: Event, now: Event) -> bool:
+        elapsed = now.timestamp - told.timestamp
+        changed = now.bbox.iou(told.bbox) < _SAME_PLACE or abs(now.score - told.score) >= _SAME_SCORE
+        return elapsed >= _HEARTBEAT or (changed and elapsed >= self._update_interval)
 
-def worth(track: Track) -> float:
-    """How good a look at an object is: its score times the root of its area; less where the frame cuts it."""
-    box = track.bbox
-    cut = min(box.xmin, box.ymin) < EDGE or max(box.xmax, box.ymax) > 1 - EDGE
-    return track.score * sqrt(box.clipped().area) * (CUT_WORTH if cut else 1.0)
+    def _end(self, track_id: int, timestamp: float) -> Event:
+        latest = self._open.pop(track_id).latest
+        return replace(latest, type=EventType.END, sequence=self._sequence, timestamp=timestamp, end=latest.timestamp)
 
 
 def frigate_event_id(wall: datetime, random: Random) -> str:
-    """An event's id in Frigate's form: unix seconds with six decimals, a dash, six lower-case letters or digits."""
-    tail = "".join(random.choices(string.ascii_lowercase + string.digits, k=6))
-    return f"{wall.timestamp():.6f}-{tail}"
+    """An event id in Frigate's form: Unix seconds with six decimals, a hyphen, six random characters."""
+    suffix = "".join(random.choices(ascii_lowercase + digits, k=6))
+    return f"{wall.timestamp():.6f}-{suffix}"
 
 
 def event_document(event: Event, clock: Clock) -> dict[str, Any]:
-    """An event as JSON: Frigate's field names where it has them; times in unix seconds, boxes in fractions."""
+    """The event as JSON has it, in Frigate's names where Frigate has them.
+
+    `type`, `id`, `camera`, `label`, `score`, `top_score`, `box`, `frame`, `track_id`, `start_time`, `frame_time`,
+    `end_time` (None while it lasts), `best`: {`frame`, `box`}. Times are Unix seconds, boxes [xmin, ymin, xmax, ymax]
+    in fractions of the frame, frames their sequence. These names and units do not change.
+    """
     return {
         "type": str(event.type),
         "id": event.event_id,
@@ -192,16 +188,22 @@ def event_document(event: Event, clock: Clock) -> dict[str, Any]:
         "box": _rounded(event.bbox),
         "frame": event.sequence,
         "track_id": event.track_id,
-        "frame_time": _unix(clock, event.timestamp),
-        "start_time": _unix(clock, event.start),
-        "end_time": None if event.end is None else _unix(clock, event.end),
+        "start_time": _unix(event.start, clock),
+        "frame_time": _unix(event.timestamp, clock),
+        "end_time": None if event.end is None else _unix(event.end, clock),
         "best": {"frame": event.best_sequence, "box": _rounded(event.best_bbox)},
     }
+
+
+def _worth(track: Track) -> float:
+    """How good a picture of the object this is."""
+    cut = min(track.bbox) <= _EDGE or max(track.bbox) >= 1 - _EDGE
+    return track.score * sqrt(track.bbox.area) * (_CUT if cut else 1.0)
 
 
 def _rounded(box: BBox) -> list[float]:
     return [round(edge, 5) for edge in box]
 
 
-def _unix(clock: Clock, timestamp: float) -> float:
-    return round(clock.wall(timestamp).timestamp(), 3)
+def _unix(timestamp: float, clock: Clock) -> float:
+    return round(clock.wall(timestamp).timestamp(), 6)
