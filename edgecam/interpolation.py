@@ -1,4 +1,4 @@
-"""Where the tracks stand in a frame between two analyses: on the line between them, or predicted for a while."""
+"""The tracks of a frame that was not analysed itself, from the analyses on either side of it."""
 
 from __future__ import annotations
 
@@ -6,61 +6,70 @@ from dataclasses import replace
 
 from edgecam.types import Analysis, BBox, Track
 
-PREDICTION_LIMIT = 0.5
-"""Seconds past the last analysis for which a track is carried on by its velocity; beyond that nothing is shown."""
-
-MISSES_SHOWN = 2
-"""A track that the last analyses missed is still shown so often: a blink of the detector should not blink the box."""
+#: A track that was missed more often in a row is not shown: where it is has become a guess.
+_MOST_MISSES = 2
+#: Seconds that boxes are extrapolated where the later analysis did not come in time.
+_AHEAD = 0.5
+#: Seconds that a track is shown beyond the only one of two analyses that knows it.
+_BEYOND = 0.25
 
 
 def shown(track: Track) -> bool:
-    """Whether a track is worth showing: confirmed, found lately, and with some of it in the picture."""
-    return track.confirmed and track.misses <= MISSES_SHOWN and track.bbox.clipped().area > 0
+    """Whether a track is worth showing: believed, and missed at most twice in a row."""
+    return track.confirmed and track.misses <= _MOST_MISSES
 
 
 def tracks_at(timestamp: float, before: Analysis | None, after: Analysis | None) -> tuple[Track, ...]:
-    """The tracks as they stand at `timestamp`, monotonic seconds.
+    """The tracks to show at `timestamp` (monotonic seconds), in the order of their ids.
 
-    `before` is the last analysis not later than the frame, `after` the first not earlier; either may be of the frame
-    itself, and then its boxes are taken as they are. In between, a track in both stands on the straight line between
-    its two boxes, one only in `before` stays until half-way, one only in `after` comes from half-way on. Without
-    `after`, tracks are carried on by their velocity and marked predicted.
+    `before` is the analysis of this or an earlier frame, `after` that of this or a later one; None where there is none.
+
+    At the moment of an analysis: its own tracks, as they are. In between, a track that both know moves on a straight
+    line, if either shows it; one that only `before` knows goes on with its velocity, and one that only `after` knows
+    comes from where its velocity puts it, each in its own half of the time and for at most 0.25 s: boxes neither
+    freeze where an object left nor appear where it never was. Without `after` (it did not come in time), all go on
+    with their velocity for at most 0.5 s. Boxes that were extrapolated are marked `predicted`; those that have left
+    the frame are not shown.
     """
-    if after is not None and after.timestamp <= timestamp:
-        return tuple(track for track in after.tracks if shown(track))
-    if before is None:
-        return ()
+    for analysis in (after, before):
+        if analysis and timestamp == analysis.timestamp:
+            return tuple(track for track in analysis.tracks if shown(track))
     if after is None:
-        return _predicted(before, timestamp - before.timestamp)
+        return _extrapolated(before, timestamp, _AHEAD)
+    if before is None:
+        return _extrapolated(after, timestamp, _BEYOND)
     return _between(timestamp, before, after)
 
 
-def _predicted(before: Analysis, ahead: float) -> tuple[Track, ...]:
-    if ahead <= 0:
-        return tuple(track for track in before.tracks if shown(track))
-    if ahead > PREDICTION_LIMIT:
-        return ()
-    carried = (replace(track, bbox=_moved(track, ahead), predicted=True) for track in before.tracks if shown(track))
-    return tuple(track for track in carried if shown(track))
-
-
-def _moved(track: Track, ahead: float) -> BBox:
-    """The box after `ahead` seconds; one that would turn inside out keeps its shape."""
-    moved = BBox(*(edge + speed * ahead for edge, speed in zip(track.bbox, track.velocity, strict=True)))
-    return moved if moved.width > 0 and moved.height > 0 else track.bbox
-
-
 def _between(timestamp: float, before: Analysis, after: Analysis) -> tuple[Track, ...]:
-    fraction = (timestamp - before.timestamp) / (after.timestamp - before.timestamp)
-    earlier = {track.track_id: track for track in before.tracks if shown(track)}
-    later = {track.track_id: track for track in after.tracks if shown(track)}
-    standing = []
-    for track_id in sorted(earlier.keys() | later.keys()):
-        first, second = earlier.get(track_id), later.get(track_id)
-        if first and second:
-            standing.append(replace(second, bbox=first.bbox.toward(second.bbox, fraction)))
-        elif first and fraction < 0.5:
-            standing.append(first)
-        elif second and fraction >= 0.5:
-            standing.append(second)
-    return tuple(standing)
+    span = after.timestamp - before.timestamp
+    fraction = min(1.0, max(0.0, (timestamp - before.timestamp) / span)) if span > 0 else 1.0
+    later = {track.track_id: track for track in after.tracks}
+    both = {track.track_id for track in before.tracks} & later.keys()
+    tracks = [
+        _on_the_way(track, later[track.track_id], fraction)
+        for track in before.tracks
+        if track.track_id in both and (shown(track) or shown(later[track.track_id]))
+    ]
+    nearer = before if fraction < 0.5 else after
+    alone = replace(nearer, tracks=tuple(track for track in nearer.tracks if track.track_id not in both))
+    tracks += _extrapolated(alone, timestamp, _BEYOND)
+    return tuple(sorted(tracks, key=lambda track: track.track_id))
+
+
+def _on_the_way(track: Track, later: Track, fraction: float) -> Track:
+    """The later track on its way there; as much of a guess as the nearer end is."""
+    guessed = later.predicted if fraction >= 0.5 else track.predicted
+    return replace(later, bbox=track.bbox.toward(later.bbox, fraction), confirmed=True, predicted=guessed)
+
+
+def _extrapolated(analysis: Analysis | None, timestamp: float, limit: float) -> tuple[Track, ...]:
+    if analysis is None or abs(timestamp - analysis.timestamp) > limit:
+        return ()
+    moved = (_moved(track, timestamp - analysis.timestamp) for track in analysis.tracks if shown(track))
+    return tuple(track for track in moved if track.bbox.area > 0)
+
+
+def _moved(track: Track, elapsed: float) -> Track:
+    box = BBox(*(edge + speed * elapsed for edge, speed in zip(track.bbox, track.velocity, strict=True)))
+    return replace(track, bbox=box.clipped(), predicted=True)
