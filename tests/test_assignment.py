@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,7 +30,6 @@ def best_total_by_trying_all(gains: Gains) -> float:
     return float(useful[np.arange(rows), orders].sum(axis=1).max())
 
 
-@settings(deadline=None)
 @given(gain_matrices())
 def test_total_gain_is_the_greatest_there_is(gains: Gains) -> None:
     total = sum(gains[pair] for pair in best_pairs(gains))
@@ -47,7 +46,6 @@ def test_no_better_pairing_is_found_by_trying_all(shape: tuple[int, int]) -> Non
         assert np.isclose(total, best_total_by_trying_all(gains)), seed
 
 
-@settings(deadline=None)
 @given(gain_matrices(largest=12))
 def test_pairs_are_one_to_one_ordered_and_gainful(gains: Gains) -> None:
     pairs = best_pairs(gains)

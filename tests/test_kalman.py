@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -38,13 +38,11 @@ def followed(times: list[float], box: Floats, velocity: Floats) -> Floats:
     return states
 
 
-@settings(deadline=None)
 @given(boxes())
 def test_edges_and_centres_are_two_views_of_the_same_box(measured: Floats) -> None:
     assert np.allclose(kalman.from_edges(kalman.to_edges(measured)), measured)
 
 
-@settings(deadline=None)
 @given(boxes(), seconds)
 def test_prediction_is_that_of_the_textbook(measured: Floats, dt: float) -> None:
     states = kalman.corrected(kalman.predicted(kalman.started(measured), 0.1), measured + 0.01)
@@ -58,7 +56,6 @@ def test_prediction_is_that_of_the_textbook(measured: Floats, dt: float) -> None
         assert np.allclose(later[:, n, CENTRE_X], [*mean, spread[0, 0], spread[0, 1], spread[1, 1]])
 
 
-@settings(deadline=None)
 @given(boxes(), boxes())
 def test_correction_is_that_of_the_textbook(measured: Floats, again: Floats) -> None:
     states = kalman.predicted(kalman.started(measured), 0.2)
@@ -74,7 +71,6 @@ def test_correction_is_that_of_the_textbook(measured: Floats, again: Floats) -> 
         assert np.allclose(corrected[:, n, CENTRE_X], [*mean, after[0, 0], after[0, 1], after[1, 1]])
 
 
-@settings(deadline=None)
 @given(boxes(), seconds, seconds)
 def test_two_short_waits_are_one_long_wait(measured: Floats, first: float, second: float) -> None:
     states = kalman.started(measured)
@@ -82,14 +78,12 @@ def test_two_short_waits_are_one_long_wait(measured: Floats, first: float, secon
     assert np.allclose(stepwise, kalman.predicted(states, first + second))
 
 
-@settings(deadline=None)
 @given(boxes())
 def test_no_time_changes_nothing(measured: Floats) -> None:
     states = kalman.started(measured)
     assert np.array_equal(kalman.predicted(states, 0.0), states)
 
 
-@settings(deadline=None)
 @given(boxes(), boxes(), seconds)
 def test_a_look_never_makes_less_certain(measured: Floats, again: Floats, dt: float) -> None:
     states = kalman.predicted(kalman.started(measured), dt)
@@ -99,7 +93,6 @@ def test_a_look_never_makes_less_certain(measured: Floats, again: Floats, dt: fl
         assert (better[variance] >= 0).all()
 
 
-@settings(deadline=None)
 @given(
     places, places, st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.lists(st.floats(0.03, 0.3), min_size=15, max_size=15)
 )

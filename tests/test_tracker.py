@@ -240,7 +240,7 @@ detections = st.builds(Detection, st.sampled_from(["person", "dog", "car"]), st.
 streams = st.lists(st.tuples(st.floats(-0.3, 1.5), st.lists(detections, max_size=5)), max_size=25)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams)
 def test_whatever_comes_the_bookkeeping_is_right(stream: list[tuple[float, list[Detection]]]) -> None:
     tracker, timestamp = Tracker(max_age=1.0), 0.0
@@ -277,7 +277,7 @@ def check_one_step(earlier: Track | None, track: Track) -> None:
     assert track.hits >= 3 or not track.confirmed
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(streams, st.randoms(use_true_random=False))
 def test_the_order_of_detections_does_not_matter(stream: list[tuple[float, list[Detection]]], random: Random) -> None:
     tracker, shuffled, timestamp = Tracker(), Tracker(), 0.0
