@@ -35,6 +35,8 @@ LARGEST_PICTURE_PX = 36_000_000
 _READ_ERRORS = 50
 
 #: "Decoders" that make pictures of any text.
+# Titles in a broken encoding are no reason to refuse a video. PyAV 19 never minds them and has no such option.
+_FORGIVING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 _TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 
 #: AVCOL_RANGE_JPEG and AVCOL_SPC_BT709.
@@ -123,8 +125,8 @@ class VideoDecoder:
             self._path if self._live else f"file:{local_path(self._path)}",
             format="v4l2" if self._place is Place.DEVICE else None,
             options=self._device_options if self._place is Place.DEVICE else options,
-            metadata_errors="replace",
             timeout=(OPEN_TIMEOUT, READ_TIMEOUT if self._live else OPEN_TIMEOUT),
+            **_FORGIVING,
         )
 
     def _video_stream(self, container: InputContainer) -> VideoStream:
