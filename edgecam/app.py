@@ -115,8 +115,7 @@ def build(config: Config, clock: Clock) -> App:
         raise ConfigError("no camera to run: add a [cameras.NAME] section, or set enabled = true in one")
     changed = threading.Event()
     model = resolve(config.detector.model, folders=(config.data_dir / "models",))
-    if model.note:
-        log.warning("%s: %s", model.name, model.note)
+    announce(model)
     pipelines = [
         Pipeline(
             build_parts(config, name, camera, model, clock),
@@ -128,6 +127,12 @@ def build(config: Config, clock: Clock) -> App:
         for name, camera in config.enabled_cameras.items()
     ]
     return App(pipelines, changed)
+
+
+def announce(model: Model) -> None:
+    """Say what the user of this model should know."""
+    if model.note:
+        log.warning("%s: %s", model.name, model.note)
 
 
 def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:

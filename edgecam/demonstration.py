@@ -12,11 +12,11 @@ from time import monotonic
 from typing import Any
 
 from edgecam import sinks
-from edgecam.app import App, build_parts
+from edgecam.app import App, announce, build_parts
 from edgecam.bundled import demo_clip
 from edgecam.config import Config
 from edgecam.errors import EdgecamError, InputError
-from edgecam.models import resolve
+from edgecam.models import Model, resolve
 from edgecam.pipeline import Pipeline
 from edgecam.ports import Clock, Sink
 from edgecam.scoring import Tally, tally
@@ -82,8 +82,10 @@ class Demonstration:
         """Run it; `tick` gets the number of frames written so far. Returns the summary. Raises EdgecamError."""
         self._make_room()
         config = self._config()
+        model = resolve(config.detector.model)
+        announce(model)
         scorer = ScoringSink(self._truth, config.events.threshold)
-        pipeline, changed = self._pipeline(config, scorer)
+        pipeline, changed = self._pipeline(config, model, scorer)
         app = App([pipeline], changed)
         started = monotonic()
         app.run(lambda: tick(pipeline.output.written))
@@ -100,9 +102,9 @@ class Demonstration:
             }
         )
 
-    def _pipeline(self, config: Config, scorer: ScoringSink) -> tuple[Pipeline, threading.Event]:
+    def _pipeline(self, config: Config, model: Model, scorer: ScoringSink) -> tuple[Pipeline, threading.Event]:
         changed = threading.Event()
-        parts = build_parts(config, CAMERA, config.cameras[CAMERA], resolve(config.detector.model), self._clock)
+        parts = build_parts(config, CAMERA, config.cameras[CAMERA], model, self._clock)
         shots = self.folder / "snapshots"
         ways_out = [
             sinks.create("journal", path=self.folder / "edgecam.db", clock=self._clock, snapshots=shots),

@@ -121,13 +121,14 @@ class VideoDecoder:
         options: dict[str, str] = {}
         if self._path.lower().startswith(("rtsp://", "rtsps://")):
             options["rtsp_transport"] = "tcp"
-        return av.open(
+        container: InputContainer = av.open(
             self._path if self._live else f"file:{local_path(self._path)}",
             format="v4l2" if self._place is Place.DEVICE else None,
             options=self._device_options if self._place is Place.DEVICE else options,
             timeout=(OPEN_TIMEOUT, READ_TIMEOUT if self._live else OPEN_TIMEOUT),
             **_FORGIVING,
         )
+        return container
 
     def _video_stream(self, container: InputContainer) -> VideoStream:
         if not container.streams.video:
