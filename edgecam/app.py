@@ -139,14 +139,15 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
     """What one camera's pipeline is made of."""
     input_size = load(model.path).input_size
     random = Random()
+    rules = EventRules(
+        name, **config.events.model_dump(), new_id=lambda start: frigate_event_id(clock.wall(start), random)
+    )
     return PipelineParts(
         name=name,
         camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
         detector=build_detector(config, model),
-        tracker=Tracker(**config.tracker.model_dump()),
-        rules=EventRules(
-            name, **config.events.model_dump(), new_id=lambda start: frigate_event_id(clock.wall(start), random)
-        ),
+        tracker=Tracker(**config.tracker.model_dump(), high_score=rules.lowest_threshold),
+        rules=rules,
         sinks=build_sinks(config, name, clock),
         overlay=build_overlay(config),
         clock=clock,
