@@ -40,14 +40,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--light", choices=["day", "dusk", "rain"], default="day")
     parser.add_argument("--place", choices=["street", "garden"])
-    parser.add_argument("--crf", type=int, default=27)
+    parser.add_argument("--crf", type=int, default=25)
     parser.add_argument("--out", type=Path, default=ROOT / "edgecam" / "data")
     arguments = parser.parse_args()
 
     scene = Scene(arguments.seed, width=WIDTH, height=HEIGHT, light=arguments.light, place=arguments.place)
     frames = []
     with av.open(str(arguments.out / "demo.mp4"), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": str(arguments.crf), "preset": "veryslow"})
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": str(arguments.crf), "preset": "slow"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = Fraction(1, FPS)
         for number in track(range(round(arguments.seconds * FPS)), "rendering"):
