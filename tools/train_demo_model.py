@@ -173,6 +173,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the stages that are not done yet."""
     options = arguments()
+    if options.quick and options.install:
+        raise SystemExit("--quick makes a model that sees nothing; it is not for --install")
+    for given in (options.evaluate, options.start_from):
+        if given and not given.is_file():
+            raise SystemExit(f"{given}: no such file")
     base = QUICK if options.quick else Sizes()
     sizes = Sizes(options.scenes or base.scenes, options.steps or base.steps, base.test_scenes)
     out: Path = options.out / "quick" if options.quick else options.out

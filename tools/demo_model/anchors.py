@@ -45,8 +45,8 @@ def fit_shapes(boxes: Floats, seed: int = 0) -> list[list[tuple[float, float]]]:
     for k, low, high in zip(SHAPES_PER_LEVEL, edges, edges[1:], strict=False):
         points = np.log(sizes[(scale >= low) & (scale < high)])
         if len(points) < 10 * k:
-            raise ValueError(
-                f"{len(points)} objects between {low:g} and {high:g} px are too few to fit anchors; render more scenes"
+            raise SystemExit(
+                f"{len(points)} objects of {low:g} to {high:g} px are too few to fit anchors: use more --scenes"
             )
         means = points[random.choice(len(points), k, replace=False)]
         for _ in range(50):

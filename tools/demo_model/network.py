@@ -10,7 +10,7 @@ from __future__ import annotations
 import tf_keras as keras
 from tf_keras import layers
 
-from demo_model.anchors import INPUT_SIZE, SHAPES_PER_LEVEL, STRIDES
+from demo_model.anchors import INPUT_SIZE, SHAPES_PER_LEVEL
 
 Tensor = object
 
@@ -78,7 +78,7 @@ def build(labels: int) -> keras.Model:
     image = keras.Input([INPUT_SIZE[1], INPUT_SIZE[0], 3], name="image")
     boxes, scores = [], []
     rare = keras.initializers.Constant(-4.0)  # at first, every anchor thinks that it sees nothing
-    for h, shapes, _stride in zip(backbone(image), SHAPES_PER_LEVEL, STRIDES, strict=True):
+    for h, shapes in zip(backbone(image), SHAPES_PER_LEVEL, strict=True):
         box = layers.Conv2D(shapes * 4, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02))
         score = layers.Conv2D(shapes * labels, 1, bias_initializer=rare)
         boxes.append(layers.Reshape([-1, 4])(box(_depthwise(h, 3))))
