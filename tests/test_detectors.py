@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from edgecam import detectors
 from edgecam.detectors import runtime
 from edgecam.detectors.picture import level_table
-from edgecam.detectors.tflite import TfliteDetector, automatic_threads
+from edgecam.detectors.tflite import TfliteDetector, automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, InputError, ModelError
+from edgecam.modelfile import ModelFile
 
 DOG_VS_CAT = "ssdlite_mobiledet_dog_vs_cat.tflite"
 TRAFFIC_LIGHT = "ssd_mobilenet_v2_fpnlite_320_trafficlight_int8.tflite"
@@ -270,3 +271,24 @@ def test_opening_writes_nothing_to_stdout_or_stderr(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program, path], capture_output=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def regular(**options: float) -> bytes:
+    """A detector with regular suppression whose three anchors are of three classes."""
+    scores = (0, 0.9, 0, 0, 0, 0, 0.8, 0, 0, 0, 0, 0.7)
+    asked = {"use_regular_nms": 1, "detections_per_class": 3, "num_classes": 3, "nms_score_threshold": 0.1} | options
+    return tiny_models.detector(scores=scores, options=tiny_models.postprocess_options() | asked)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_regular_suppression_loses_no_class_on_any_number_of_threads(tmp_path: Path, threads: int) -> None:
+    with TfliteDetector(write(tmp_path, regular()), threads=threads) as detector:
+        found = detector.detect(np.full((2, 2, 3), 128, np.uint8))
+    assert [detection.label for detection in found if detection.score > 0.1] == ["class 0", "class 1", "class 2"]
+
+
+@pytest.mark.parametrize(("options", "threads"), [({}, 1), ({"use_regular_nms": 0}, 2), ({"num_classes": 2}, 2)])
+def test_threads_are_given_up_only_where_a_class_would_be_lost(
+    tmp_path: Path, options: dict[str, float], threads: int
+) -> None:
+    assert fitting_threads(ModelFile.load(write(tmp_path, regular(**options))), 2) == threads

@@ -139,6 +139,8 @@ def detector(
     signature: bool = False,
     metadata: bytes = b"",
     custom_ops: Sequence[str] = ("TFLite_Detection_PostProcess",),
+    options: dict[str, float] | None = None,
+    scores: Sequence[float] = SCORES,
 ) -> bytes:
     """A detector of pictures of 2 x 2 pixels with two classes and three anchors, whose input is its box code.
 
@@ -151,7 +153,7 @@ def detector(
         TensorSpec("picture", (1, 2, 2, 3), kind, scale=scale if quantised else 0.0, zero_point=zero_point),
         TensorSpec("shape", (3,), INT32, struct.pack("<3i", 1, 3, 4)),
         TensorSpec("codes", (1, 3, 4)),
-        TensorSpec("scores", (1, 3, 3), content=struct.pack("<9f", *SCORES)),
+        TensorSpec("scores", (1, 3, len(scores) // 3), content=struct.pack(f"<{len(scores)}f", *scores)),
         TensorSpec("anchors", (3, 4), content=struct.pack("<12f", *ANCHORS)),
         TensorSpec("post:0", (1, 3, 4)),
         TensorSpec("post:1", (1, 3)),
@@ -162,7 +164,9 @@ def detector(
     operators = [OperatorSpec(DEQUANTIZE, (0,), (9,))] if quantised else []
     operators.append(OperatorSpec(RESHAPE, (9 if quantised else 0, 1), (2,)))
     posts = (5, 6, 7, 8)
-    operators += [OperatorSpec(name, (2, 3, 4), posts, flexbuffer_map(postprocess_options())) for name in custom_ops]
+    operators += [
+        OperatorSpec(name, (2, 3, 4), posts, flexbuffer_map(options or postprocess_options())) for name in custom_ops
+    ]
     outputs = [posts[position] for position in order]
     names = {"output_0": 8, "output_1": 7, "output_2": 6, "output_3": 5} if signature else None
     return model(tensors, operators, (0,), outputs, signature=names, metadata=metadata)

@@ -33,12 +33,13 @@ class PostProcess:
 
     `roles` says what each of the model's outputs is, in the model's order: `boxes`, `classes`, `scores`, `count`, or ""
     where an output is none of the operator's own. `classes` is the number of classes and `max_detections` that of
-    candidates, None where the file does not say.
+    candidates, None where the file does not say. `regular_nms` is its class-wise suppression.
     """
 
     roles: tuple[str, ...]
     classes: int | None
     max_detections: int | None
+    regular_nms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _postprocess(graph: Graph) -> PostProcess | None:
         roles=tuple(role_of.get(index, "") for index in graph.outputs),
         classes=_class_count(graph, operator, options),
         max_detections=None if candidates is None else int(candidates),
+        regular_nms=bool(options.get("use_regular_nms", 0)),
     )
 
 
