@@ -24,8 +24,8 @@ _FARTHEST = 9.21
 _GREATEST_RESIZE = 2.5
 #: A box under another label is the same object at this IoU.
 _CROSS_LABEL_IOU = 0.6
-#: A detection that covers a live track this well is a second look at the same object and starts no track. At 0.6 COCO SSD
-#: v1 gave one of six passers-by two ids for a second, and the demo 24 events for 17 objects; at 0.4 none, and 20.
+#: A detection that covers a live track this well is a second look at the same object and starts no track. At 0.6
+#: COCO SSD v1 gave one of six passers-by two ids, and the demo had 24 events for 17 objects; at 0.4 none, and 20.
 _SAME_OBJECT_IOU = 0.4
 #: A prediction with less than this part inside the frame has left the picture.
 _LEAST_INSIDE = 0.2

@@ -26,7 +26,7 @@ def post_process_signature(labels: int) -> str:
         "max_detections": f"i: {MAX_DETECTIONS}",
         "max_classes_per_detection": "i: 1",
         "detections_per_class": "i: 100",
-        # The regular one forgets whole labels where the interpreter's threads do not divide their number evenly.
+        # The regular one, on T threads, fewer than there are labels, loses label T.
         "use_regular_nms": "b: false",
         "nms_score_threshold": f"f: {SCORE_THRESHOLD}",
         "nms_iou_threshold": f"f: {NMS_IOU}",
