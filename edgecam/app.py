@@ -77,7 +77,7 @@ class App:
             if pipeline.fault:
                 raise pipeline.fault
         if stuck:
-            raise stuck[0]
+            raise WorkerStuck("\n".join(map(str, stuck)))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from edgecam.app import App
 from edgecam.clock import SystemClock
-from edgecam.errors import ModelError, SinkError
+from edgecam.errors import ModelError, SinkError, WorkerStuck
 from edgecam.events import EventRules
 from edgecam.pipeline import Pipeline, PipelineParts
 from edgecam.ports import Camera, Detector
 from edgecam.testing import RecordingSink, ScriptedCamera, ScriptedDetector, make_frame
 from edgecam.tracker import Tracker
-from edgecam.types import BBox, Detection, EventType, Frame
+from edgecam.types import AnnotatedFrame, BBox, Detection, EventType, Frame
 
 DOG = Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))
 
@@ -125,3 +125,31 @@ def test_a_stop_from_outside_ends_open_events() -> None:
     assert sink.events[-1].type is EventType.END
     counters = app.counters()["front"]
     assert counters.frames_captured == counters.frames_written + counters.frames_dropped
+
+
+@pytest.mark.timeout(60)
+def test_a_hung_sink_is_named_and_holds_nobody_for_ever() -> None:
+    release = threading.Event()
+
+    class Hung(RecordingSink):
+        """Never comes back from its first frame."""
+
+        def write(self, annotated: AnnotatedFrame) -> None:
+            release.wait(60.0)
+
+    endless = (make_frame(sequence) for sequence in range(10**9))
+    detections = ([DOG] for _ in range(10**9))
+    app = make_app(ScriptedCamera(endless), ScriptedDetector(detections), Hung(), ring_frames=4, stop_timeout=1.0)
+    detect = app.pipelines[0].detect
+
+    def stop_when_the_queue_is_full() -> None:
+        if detect.analysed > 256:
+            app.stop()
+
+    try:
+        with pytest.raises(WorkerStuck, match="output-front is stuck"):
+            app.run(stop_when_the_queue_is_full)
+    finally:
+        release.set()
+        for worker in app.pipelines[0].workers:
+            worker.join_within(10.0)
