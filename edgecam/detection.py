@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from edgecam.backoff import Backoff
-from edgecam.errors import DetectorError
+from edgecam.errors import DetectorError, RingClosed
 from edgecam.events import EventRules
 from edgecam.ports import Clock, Detector
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.tracker import Tracker
-from edgecam.types import Analysis, DetectorInfo, EventType, Frame, Track
+from edgecam.types import Analysis, DetectorInfo, EventType, Frame, Inference, Track
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -19,13 +20,16 @@ log = logging.getLogger(__name__)
 READER = "detect"
 TURN = 0.5
 """Longest wait of one turn, seconds."""
+LAST_WAIT = 2.0
+"""How long the end waits for what is still under way, seconds."""
 
 
 class DetectWorker(Worker):
     """Owns the detector, the tracker and the event rules; always takes the newest frame.
 
-    `analysed` counts the frames it looked at, `skipped` those it passed over, `failed` those lost with the detector;
-    `events_started` the events it announced.
+    While the detector works on one frame the next is handed in, as far as it takes several. `analysed` counts the
+    frames looked at, `skipped` those passed over, `failed` those lost with the detector; `events_started` the events
+    announced.
     """
 
     def __init__(
@@ -51,53 +55,83 @@ class DetectWorker(Worker):
         self._analyses = analyses
         self._clock = clock
         self._backoff = Backoff()
+        self._opened = False
+        self._under_way: deque[Frame] = deque()
         self._seen = -1
+        self._sequence = 0
         self._timestamp = 0.0
         self._tracks: tuple[Track, ...] = ()
 
     def setup(self) -> None:
-        self._open()
+        self._try(self._open)
 
     def step(self) -> None:
-        if self._backoff.since is not None and not self._reopen():
+        if not self._opened and not self._reopen():
             return
-        frame = self._ring.latest(READER, after=self._seen, timeout=TURN)
-        if frame is None:
-            return
-        self.skipped += frame.sequence - self._seen - 1
-        self._seen, self._timestamp = frame.sequence, frame.timestamp
-        self._analyse(frame)
+        self._try(self._turn)
 
     def teardown(self) -> None:
         self._ring.leave(READER)
+        self._finish_what_is_under_way()
         self.skipped += self._ring.newest - self._seen
         last = self._rules.finish(self._timestamp)
         if last:
-            self._deliver(Analysis(max(0, self._seen), self._timestamp, tracks=self._tracks, events=last))
+            self._deliver(Analysis(self._sequence, self._timestamp, tracks=self._tracks, events=last))
         self._analyses.close()
         self._detector.close()
 
-    def _analyse(self, frame: Frame) -> None:
-        started = self._clock.monotonic()
-        try:
-            found = self._detector.detect(frame.lores)
-        except DetectorError as error:
-            self.failed += 1
-            self._lost(error)
-            return
-        inference = self._clock.monotonic() - started
-        self._tracks = self._tracker.update(frame.timestamp, self._rules.accept(found))
+    def _turn(self) -> None:
+        """Hand in what the detector has room for, then take what it has done."""
+        self._submit()
+        self._collect()
+
+    def _submit(self) -> None:
+        while len(self._under_way) < self._detector.slots:
+            try:
+                frame = self._ring.latest(READER, after=self._seen, timeout=0.0 if self._under_way else TURN)
+            except RingClosed:
+                if self._under_way:
+                    return
+                raise
+            if frame is None:
+                return
+            self.skipped += frame.sequence - self._seen - 1
+            self._seen = frame.sequence
+            self._under_way.append(frame)
+            self._detector.submit(frame.lores)
+
+    def _collect(self) -> None:
+        done = self._detector.collect(timeout=TURN)
+        self.info = self._detector.info
+        if done is not None:
+            self._analyse(self._under_way.popleft(), done)
+
+    def _analyse(self, frame: Frame, done: Inference) -> None:
+        if self._backoff.since is not None:
+            log.warning("detector back after %.1f s", self._backoff.succeeded(self._clock.monotonic()))
+        self._sequence, self._timestamp = frame.sequence, frame.timestamp
+        self._tracks = self._tracker.update(frame.timestamp, self._rules.accept(done.detections))
         events = self._rules.update(frame.sequence, frame.timestamp, self._tracks)
         self.analysed += 1
-        self._deliver(Analysis(frame.sequence, frame.timestamp, tuple(found), self._tracks, events, inference))
+        found, made = tuple(done.detections), self._clock.monotonic()
+        self._deliver(Analysis(frame.sequence, frame.timestamp, found, self._tracks, events, done.seconds, made))
 
     def _deliver(self, analysis: Analysis) -> None:
         self.events_started += sum(event.type is EventType.NEW for event in analysis.events)
         while not self._analyses.put(analysis, timeout=TURN):
             log.debug("output takes no analyses")  # no beat: whoever stops this thread must not wait for a hung output
 
+    def _finish_what_is_under_way(self) -> None:
+        limit = self._clock.monotonic() + LAST_WAIT
+        while self._under_way and self._clock.monotonic() < limit:
+            if not self._try(self._collect):
+                return
+        self.failed += len(self._under_way)
+        self._under_way.clear()
+
     def _open(self) -> None:
         self._detector.open()
+        self._opened = True
         self.info = self._detector.info
 
     def _reopen(self) -> bool:
@@ -105,16 +139,19 @@ class DetectWorker(Worker):
         if wait > 0:
             self.stopping.wait(min(wait, TURN))
             return False
-        try:
-            self._open()
-        except DetectorError as error:
-            self._lost(error)
-            return False
-        log.warning("detector back after %.1f s", self._backoff.succeeded(self._clock.monotonic()))
-        return True
+        return self._try(self._open)
 
-    def _lost(self, error: DetectorError) -> None:
-        if self._backoff.since is None:
-            log.error("detector lost: %s", error)
-        self._detector.close()
-        self._backoff.failed(self._clock.monotonic())
+    def _try(self, action: Callable[[], None]) -> bool:
+        """Do it; a fault of the detector closes it and starts the back-off. Logged once when lost."""
+        try:
+            action()
+        except DetectorError as error:
+            if self._backoff.since is None:
+                log.error("detector lost: %s", error)
+            self.failed += len(self._under_way)
+            self._under_way.clear()
+            self._opened = False
+            self._detector.close()
+            self._backoff.failed(self._clock.monotonic())
+            return False
+        return True

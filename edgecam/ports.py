@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame
+from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame, Inference
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,19 +48,44 @@ class Camera(Device):
 
 
 class Detector(Device):
-    """Finds things in pictures."""
+    """Finds things in pictures, one at a time or, where its device works beside the caller, several under way.
+
+    Pictures are RGB, uint8 [h, w, 3]; a size other than the model's input is resized. After a DetectorError all that
+    was submitted is lost and the detector is to be closed and opened again.
+    """
+
+    _submitted: NDArray[np.uint8] | None = None
 
     @property
     @abstractmethod
     def info(self) -> DetectorInfo:
-        """What runs; valid after `open`."""
+        """What runs now; valid after `open`."""
 
     @abstractmethod
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Return all candidates above the model's own floor, best score first.
+        """Return all candidates above the model's own floor, best score first. Raises DetectorError."""
 
-        `image` is RGB, uint8 [h, w, 3]; a size other than the model's input is resized. Raises DetectorError.
+    @property
+    def slots(self) -> int:
+        """How many pictures may be under way at once, now; 0 while there is no device: `collect` then waits for it."""
+        return 1
+
+    def submit(self, image: NDArray[np.uint8]) -> None:
+        """Hand in a picture, which must not change until it is collected. Raises DetectorError."""
+        self._submitted = image
+
+    def collect(self, timeout: float) -> Inference | None:
+        """What is in the oldest picture under way; None where there is none, or it took longer than `timeout` seconds.
+
+        A detector that works in the caller's own thread does its work here, however long that takes. Raises
+        DetectorError.
         """
+        if self._submitted is None:
+            return None
+        image, self._submitted = self._submitted, None
+        started = monotonic()
+        found = self.detect(image)
+        return Inference(found, monotonic() - started)
 
 
 class Sink(Device):

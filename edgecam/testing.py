@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgecam.errors import EndOfStream
 from edgecam.ports import Camera, Clock, Detector, Sink
-from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame
+from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame, Inference
 
 
 class ManualClock(Clock):
@@ -74,17 +74,36 @@ class ScriptedCamera(Camera):
 
 
 class ScriptedDetector(Detector):
-    """Returns the next answer of the script, then nothing; an exception in the script is raised."""
+    """Returns the next answer of the script, then nothing; an exception in the script is raised.
+
+    `slots` pictures may be under way, also 0; they are answered in order, one a call of `collect`.
+    """
+
+    slots = 1
 
     def __init__(
-        self, script: Iterable[Sequence[Detection] | Exception] = (), input_size: tuple[int, int] = (320, 192)
+        self,
+        script: Iterable[Sequence[Detection] | Exception] = (),
+        input_size: tuple[int, int] = (320, 192),
+        slots: int = 1,
     ) -> None:
+        self.slots = slots
+        self.under_way: list[NDArray[np.uint8]] = []
         self._script = iter(script)
         self._input_size = input_size
         self.opened = 0
 
     def open(self) -> None:
         self.opened += 1
+
+    def close(self) -> None:
+        self.under_way.clear()
+
+    def submit(self, image: NDArray[np.uint8]) -> None:
+        self.under_way.append(image)
+
+    def collect(self, timeout: float) -> Inference | None:
+        return Inference(self.detect(self.under_way.pop(0)), 0.0) if self.under_way else None
 
     @property
     def info(self) -> DetectorInfo:

@@ -156,7 +156,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the detect thread found in one frame; `inference` is the detector's time in seconds."""
+    """What the detect thread found in one frame.
+
+    `inference` is the detector's own time in seconds; `made`, in monotonic seconds, when the analysis was complete.
+    """
 
     sequence: int
     timestamp: float
@@ -164,6 +167,7 @@ class Analysis:
     tracks: tuple[Track, ...] = ()
     events: tuple[Event, ...] = ()
     inference: float = 0.0
+    made: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -183,11 +187,24 @@ class AnnotatedFrame:
         self.image.flags.writeable = False
 
 
+class Inference(NamedTuple):
+    """What a detector found in one picture, best score first, and the seconds its device took for it."""
+
+    detections: list[Detection]
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorInfo:
-    """What runs: model name, runtime with version, device (`cpu`, `usb:0` …), input size (width, height) in pixels."""
+    """What runs: model name, runtime with version, device, input size (width, height) in pixels.
+
+    `device` is `cpu`, `usb:2-1` (the port) or `pci:apex_0`, several with commas between; "" while there is none.
+    `degraded` says why this is not what was asked for, "" where it is. `since` is the monotonic time of the last change.
+    """
 
     model: str
     runtime: str
     device: str
     input_size: tuple[int, int]
+    degraded: str = ""
+    since: float = 0.0

@@ -21,9 +21,14 @@ DOG = Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))
 class Bench:
     """A detect thread with its hand-overs and a scripted detector, all in the test's hands."""
 
-    def __init__(self, script: Sequence[Sequence[Detection] | Exception]) -> None:
+    def __init__(
+        self,
+        script: Sequence[Sequence[Detection] | Exception],
+        slots: int = 1,
+        detector: ScriptedDetector | None = None,
+    ) -> None:
         self.ring, self.analyses, self.clock = FrameRing(16), AnalysisQueue(), ManualClock()
-        self.detector = ScriptedDetector(script)
+        self.detector = detector or ScriptedDetector(script, slots=slots)
         numbers = count(1)
         rules = EventRules("front", new_id=lambda start: f"event-{next(numbers)}")
         tracker = Tracker(confirm_hits=3, confirm_window=5)
@@ -76,6 +81,68 @@ def test_a_lost_detector_is_opened_again(caplog: pytest.LogCaptureFixture) -> No
         "detector lost: stick pulled",
         "detector back after 1.1 s",
     ]
+
+
+def test_a_detector_that_is_not_there_at_the_start_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    class Late(ScriptedDetector):
+        def open(self) -> None:
+            super().open()
+            if self.opened == 1:
+                raise DetectorError("no stick")
+
+    bench = Bench([], detector=Late([[DOG]]))
+    bench.worker.stopping.set()
+    assert bench.look_at(0) == []
+    bench.clock.advance(1.1)
+    assert [analysis.sequence for analysis in bench.look_at(1)] == [1]
+    assert caplog.text.count("detector lost: no stick") == 1
+
+
+def test_the_next_frame_is_handed_in_while_the_detector_works() -> None:
+    bench = Bench([[DOG]] * 4, slots=2)
+    bench.ring.put(make_frame(0))
+    bench.worker._submit()
+    bench.ring.put(make_frame(1))
+    bench.worker._submit()
+    assert len(bench.detector.under_way) == 2
+    bench.ring.put(make_frame(2))
+    bench.worker.step()
+    assert [analysis.sequence for analysis in bench.analyses.take()] == [0]
+    bench.worker.step()
+    assert [analysis.sequence for analysis in bench.analyses.take()] == [1]
+    bench.worker.step()
+    assert [analysis.sequence for analysis in bench.analyses.take()] == [2]
+    assert (bench.worker.analysed, bench.worker.skipped, bench.worker.failed) == (3, 0, 0)
+
+
+def test_all_that_was_under_way_is_counted_when_the_detector_is_lost() -> None:
+    bench = Bench([DetectorError("stick pulled"), [DOG]], slots=2)
+    for sequence in (0, 1):
+        bench.ring.put(make_frame(sequence))
+        bench.worker._submit()
+    bench.worker.step()
+    assert (bench.worker.failed, bench.worker.analysed) == (2, 0)
+    assert bench.detector.under_way == []
+
+
+def test_a_detector_without_a_device_takes_no_frame_until_it_has_one() -> None:
+    bench = Bench([[DOG]], slots=0)
+    assert bench.look_at(0, 1, 2) == []
+    bench.detector.slots = 1
+    assert [analysis.sequence for analysis in bench.look_at(3)] == [3]
+    assert (bench.worker.analysed, bench.worker.skipped) == (1, 3)
+
+
+def test_what_is_under_way_at_the_stop_is_still_analysed() -> None:
+    bench = Bench([[DOG]] * 2, slots=2)
+    for sequence in (0, 1):
+        bench.ring.put(make_frame(sequence))
+        bench.worker._submit()
+    bench.ring.close()
+    bench.worker.step()
+    bench.worker.teardown()
+    assert [analysis.sequence for analysis in bench.analyses.take()] == [0, 1]
+    assert (bench.worker.analysed, bench.worker.failed, bench.worker.skipped) == (2, 0, 0)
 
 
 def test_a_model_that_cannot_be_used_is_not_tried_again() -> None:

@@ -153,7 +153,7 @@ def test_classes_without_a_label_are_counted_and_told_once(tmp_path: Path, caplo
         for _ in range(2):
             found = detector.detect(np.full((2, 2, 3), 128, np.uint8))
         assert [each.label for each in found] == ["cat", "class 1", "class 1"]
-        assert detector.unnamed == 4
+        assert detector.reader.unnamed == 4
     assert caplog.text.count("has no name for class 1") == 1
 
 
@@ -162,7 +162,7 @@ def test_boxes_without_a_size_are_discarded_and_counted(tmp_path: Path) -> None:
     content = tiny_models.detector(tiny_models.FLOAT32, metadata=tiny_models.metadata(mean=[255], std=[0.1]))
     with TfliteDetector(write(tmp_path, content)) as detector:
         assert detector.detect(np.zeros((2, 2, 3), np.uint8)) == []
-        assert detector.discarded == 3
+        assert detector.reader.discarded == 3
         assert len(detector.detect(np.full((2, 2, 3), 255, np.uint8))) == 3
 
 
@@ -188,7 +188,7 @@ def test_a_model_for_the_edge_tpu_is_refused_and_its_sibling_named(assets: Path,
         TfliteDetector(compiled).open()
     assert str(caught.value).endswith(f"use {sibling}")
     with TfliteDetector(sibling) as detector:
-        assert len(detector.detect(np.zeros((300, 300, 3), np.uint8))) + detector.discarded == 10
+        assert len(detector.detect(np.zeros((300, 300, 3), np.uint8))) + detector.reader.discarded == 10
     alone = write(tmp_path, compiled.read_bytes(), "alone_edgetpu.tflite")
     with pytest.raises(ModelError, match="without _edgetpu in its name"):
         TfliteDetector(alone).open()

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
-from edgecam.detectors.picture import DTYPES, PictureEncoder, level_table
+from edgecam.detectors.reading import SsdReader, check_readable
 from edgecam.detectors.runtime import Runtime, find_runtime, without_greeting
-from edgecam.detectors.ssd import Candidates, decode, dequantised, output_roles
 from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.labels import Labels
 from edgecam.modelfile import ModelFile
 from edgecam.ports import Detector
-from edgecam.types import BBox, Detection, DetectorInfo
+from edgecam.types import Detection, DetectorInfo
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +30,6 @@ class TfliteDetector(Detector):
     `labels` is a label file (None: the model's own labels). `threads` 0 means one per core, four at most. `runtime` is
     "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
     must be the model file's.
-
-    `discarded` counts candidates with an unusable box, class or score; `unnamed` those whose class has no label.
     """
 
     def __init__(
@@ -46,8 +43,6 @@ class TfliteDetector(Detector):
     ) -> None:
         if threads < 0:
             raise InputError(f"{threads} threads: 0 (one per core, four at most) or more")
-        self.discarded = 0
-        self.unnamed = 0
         self._model = model
         self._label_file = labels
         self._threads = threads
@@ -63,11 +58,13 @@ class TfliteDetector(Detector):
         """
         self.close()
         file = models.load(self._model, self._sha256)
-        check_runnable(file)
+        check_readable(file)
+        refuse_compiled(file)
         labels = models.labels_for(file, self._label_file)
         if not labels.known():
             log.warning("%s: no labels: classes go by their numbers; give a label file", self._model)
-        self._session = _Session(file, labels, find_runtime(self._runtime_choice), self._threads)
+        reader = SsdReader(file, labels, self._score_floor)
+        self._session = _Session(file, reader, find_runtime(self._runtime_choice), self._threads)
 
     def close(self) -> None:
         self._session = None
@@ -79,7 +76,12 @@ class TfliteDetector(Detector):
     @property
     def labels(self) -> Labels:
         """The names of the model's classes; valid after `open`."""
-        return self._opened().labels
+        return self.reader.labels
+
+    @property
+    def reader(self) -> SsdReader:
+        """What reads the model's outputs, with its labels and its counts; valid after `open`."""
+        return self._opened().reader
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """See `Detector.detect`. Raises InputError for what is no RGB picture, DetectorError where the runtime fails.
@@ -88,86 +90,49 @@ class TfliteDetector(Detector):
         """
         session = self._opened()
         try:
-            found = session.run(image)
+            return session.run(image)
         except DetectorError:
             self.close()
             raise
-        self.discarded += found.discarded
-        return [
-            Detection(self._name(session.labels, number), score, BBox(*box))
-            for box, number, score in zip(
-                found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True
-            )
-            if score >= self._score_floor
-        ]
 
     def _opened(self) -> _Session:
         if self._session is None:
             raise DetectorError(f"the detector with {self._model} is not open")
         return self._session
 
-    def _name(self, labels: Labels, class_id: int) -> str:
-        if not labels.has_name(class_id):
-            self.unnamed += 1
-            if self.unnamed == 1 and labels.known():
-                log.warning("%s has no name for class %d: it goes by its number", labels.source, class_id)
-        return labels.name(class_id)
-
 
 class _Session:
     """An interpreter and all that belongs to it, from open to close."""
 
-    def __init__(self, file: ModelFile, labels: Labels, runtime: Runtime, threads: int) -> None:
-        tensor = file.inputs[0]
-        table = level_table(tensor.dtype, tensor.scale, tensor.zero_point, file.metadata.mean, file.metadata.std)
-        self.labels = labels
+    def __init__(self, file: ModelFile, reader: SsdReader, runtime: Runtime, threads: int) -> None:
+        self.reader = reader
         self.info = DetectorInfo(models.name_of(file.path), f"{runtime.name} {runtime.version}", "cpu", file.input_size)
-        self._encode = PictureEncoder(file.input_size, table)
         self._interpreter = _build_interpreter(file, runtime, fitting_threads(file, threads or automatic_threads()))
         self._input: int = self._interpreter.get_input_details()[0]["index"]
-        self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
-        shapes = [tuple(output["shape"]) for output in self._outputs]
-        known = file.postprocess.roles if file.postprocess else ()
-        self._roles = output_roles(known, file.signature_outputs, shapes)
+        outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+        self._outputs: list[int] = [output["index"] for output in outputs]
+        reader.bind([tuple(output["shape"]) for output in outputs], [output["quantization"] for output in outputs])
 
-    def run(self, image: NDArray[np.uint8]) -> Candidates:
+    def run(self, image: NDArray[np.uint8]) -> list[Detection]:
         """One inference. Raises DetectorError."""
-        tensor = self._encode(image)
+        tensor = self.reader.tensor(image)
         try:
             self._interpreter.set_tensor(self._input, tensor)
             self._interpreter.invoke()
-            values = {role: self._output(position) for role, position in self._roles.items()}
+            outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (RuntimeError, ValueError) as error:
             raise DetectorError(f"{self.info.runtime}: inference failed: {_first_line(error)}") from error
-        return decode(**values)
-
-    def _output(self, position: int) -> NDArray[np.float64]:
-        output = self._outputs[position]
-        scale, zero_point = output["quantization"]
-        return dequantised(self._interpreter.get_tensor(output["index"]), scale, zero_point)
+        return self.reader.detections(outputs)
 
 
-def check_runnable(file: ModelFile) -> None:
-    """Refuse what verified well but is no detector for the CPU. Raises ModelError, which says what it is."""
-    if file.family == "classifier":
-        raise ModelError(
-            f"{file.path}: an image classifier of {file.classes} classes: edgecam needs an object detector"
-        )
-    if file.family != "ssd-postprocess" or len(file.outputs) < 4:
-        outputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in file.outputs[:4]) or "none"
-        raise ModelError(
-            f"{file.path}: no detector edgecam knows (outputs: {outputs}):"
-            " give an SSD model with TFLite_Detection_PostProcess"
-        )
-    if file.inputs[0].dtype not in DTYPES:
-        raise ModelError(f"{file.path}: its input is {file.inputs[0].dtype}: convert it to one of {', '.join(DTYPES)}")
-    if file.compiled_for_edgetpu:
-        sibling = file.path.with_name(file.path.name.replace("_edgetpu", ""))
-        there = sibling != file.path and sibling.is_file()
-        advice = (
-            f"use {sibling}" if there else "use the file it was compiled from, usually without _edgetpu in its name"
-        )
-        raise ModelError(f"{file.path}: compiled for the Edge TPU, it cannot run on the CPU: {advice}")
+def refuse_compiled(file: ModelFile) -> None:
+    """Refuse a model that only an Edge TPU runs. Raises ModelError, which names its CPU sibling where there is one."""
+    if not file.compiled_for_edgetpu:
+        return
+    sibling = file.path.with_name(file.path.name.replace("_edgetpu", ""))
+    there = sibling != file.path and sibling.is_file()
+    advice = f"use {sibling}" if there else "use the file it was compiled from, usually without _edgetpu in its name"
+    raise ModelError(f"{file.path}: compiled for the Edge TPU, it cannot run on the CPU: {advice}")
 
 
 def automatic_threads() -> int:
