@@ -11,6 +11,7 @@ from edgecam.modelfile import ModelFile
 #: Where google-coral/test_data has its files, at the commit the pins were taken from.
 CORAL = "https://github.com/google-coral/test_data/raw/104342d2d3480b3e66203073dac24f4e2dbb4c41"
 REAL = "mobiledet"
+REAL_EDGETPU = "mobiledet-edgetpu"
 DEMO = "edgecam-demo"
 _APACHE = "Apache-2.0"
 _SHA256, _GIT_BLOB = "SHA-256 ", "git blob "
@@ -63,7 +64,7 @@ PUBLISHED = (
         sha256="32c486140391eb4dc43fca7113ad392be632dc5366687f2731f73d740678693f",
     ),
     Published(
-        "mobiledet-edgetpu",
+        REAL_EDGETPU,
         "ssdlite_mobiledet_coco_qat_postprocess_edgetpu.tflite",
         "SSDLite MobileDet 320x320, COCO, for the Edge TPU",
         sha256="b69e508ef2a670e06b80bd3e5559a827d5cd8d557c95d5e332cbf1d31d434a2e",
