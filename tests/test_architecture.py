@@ -18,7 +18,7 @@ LAYERS = [
     },
     {"journal", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "output", "sinks", "testing"},
-    {"app", "demonstration", "pipeline"},
+    {"app", "benchmark", "demonstration", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
