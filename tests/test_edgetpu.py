@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import shutil
 import signal
 import stat
@@ -99,10 +100,14 @@ def stranger(*descriptors: int) -> Iterator[int]:
     command = [sys.executable, "-c", start, *map(str, descriptors)]
     done = subprocess.run(command, pass_fds=descriptors, capture_output=True, text=True, check=True, timeout=60)
     pid = int(done.stdout)
+    watch = os.pidfd_open(pid)
     try:
         yield pid
     finally:
         os.kill(pid, signal.SIGKILL)
+        gone, _, _ = select.select([watch], [], [], 60)
+        os.close(watch)
+        assert gone, f"process {pid} did not end"
 
 
 @contextmanager
