@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from edgetpu.build import build_library, compiler
+from edgetpu.compile_model import compile_for_standin
+from edgetpu.standin import StandIn
 from hypothesis import settings
 
 # A busy machine is not a bug: nothing here is judged by the wall clock.
@@ -22,3 +25,28 @@ def assets() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip(f"no test assets at {folder}: set EDGECAM_TEST_ASSETS to the folder with models/, images/, videos/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def standin_library() -> Path:
+    """The software libedgetpu.so.1; without a C compiler the test is skipped."""
+    cc = compiler()
+    if cc is None:
+        pytest.skip("no C compiler for the software Edge TPU: apt-get install gcc libc6-dev")
+    return build_library(cc)
+
+
+@pytest.fixture
+def standin(tmp_path: Path, standin_library: Path) -> StandIn:
+    """A fresh world with one software Edge TPU, a running USB stick in port 2-1."""
+    world = StandIn(tmp_path / "world", standin_library)
+    world.plug("2-1")
+    return world
+
+
+@pytest.fixture(scope="session")
+def demo_edgetpu_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model, compiled for the software Edge TPU."""
+    target = tmp_path_factory.mktemp("compiled") / "edgecam_demo_edgetpu.tflite"
+    compile_for_standin(ROOT / "models" / "edgecam_demo.tflite", target)
+    return target

@@ -1,0 +1,1 @@
+"""A software Edge TPU with libedgetpu's interface, for tests of the product's own code."""
