@@ -29,6 +29,7 @@ from edgecam.detectors.edgetpu import (
     lock_path,
     parse_choice,
     trouble,
+    why_none,
 )
 from edgecam.detectors.holders import Holder, is_ours, lock_holder, process_name, start_of
 from edgecam.detectors.watch import TpuWatch
@@ -397,6 +398,27 @@ class TestTrouble:
         assert "in use by a process of another user: find it with `sudo edgecam tpu list`" in trouble(only_tpu())
         with descriptor_on(only_tpu().node):
             assert trouble(only_tpu()) == "", "it is our own claim"
+
+
+class TestWhyNone:
+    def test_a_machine_that_shows_no_usb_at_all(self, host: HostTree) -> None:
+        assert "this machine, or this container, shows no USB devices" in why_none()
+
+    def test_a_machine_with_usb(self, host: HostTree) -> None:
+        host.plug_usb("usb1", idVendor="1d6b", idProduct="0002")
+        assert "replug it into a blue USB 3 port" in why_none()
+        assert "lspci -d 1ac1:089a" in why_none()
+
+    def test_a_card_without_its_driver(self, host: HostTree) -> None:
+        for address, vendor in (("0000:01:00.0", "0x1ac1"), ("0000:02:00.0", "0x10ec"), ("0000:03:00.0", "0x1ac1")):
+            folder = host.root / "sys/bus/pci/devices" / address
+            folder.mkdir(parents=True)
+            (folder / "vendor").write_text(f"{vendor}\n")
+            (folder / "device").write_text("0x089a\n")
+        (host.root / "sys/bus/pci/devices/0000:03:00.0/driver").symlink_to("../../../../bus/pci/drivers/apex")
+        assert why_none().startswith("the card at 0000:01:00.0 has no driver: `sudo modprobe apex`")
+        assert "02:00.0" not in why_none()
+        assert "03:00.0" not in why_none()
 
 
 class TestHolders:

@@ -18,11 +18,14 @@ from edgecam.errors import InputError
 
 #: USB ids (vendor, product): before its first opening the stick waits for its firmware under the first one.
 NO_FIRMWARE, RUNNING = ("1a6e", "089a"), ("18d1", "9302")
+#: PCI ids of a card, as sysfs has them.
+CARD = ("0x1ac1", "0x089a")
 #: Mbit/s of a USB 3 port.
 SUPER_SPEED = 5000
 
 _USB_NAME = re.compile(r"[0-9]+-[0-9]+(\.[0-9]+)*")
 _APEX_NAME = re.compile(r"apex_[0-9]+")
+_PCI_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _CHOICE = re.compile(rf"(?P<kind>usb|pci|)(:(?:(?P<index>[0-9]{{1,3}})|(?P<name>{_USB_NAME.pattern}|apex_[0-9]+)))?")
 _ALLOWED = "auto, edgetpu, usb, pci, usb:0, pci:0, :0, a name that `edgecam tpu list` shows, or cpu"
@@ -103,6 +106,21 @@ def list_edge_tpus(root: Path | None = None) -> list[EdgeTpu]:
     return [tpu for tpu in pci + usb if tpu is not None]
 
 
+def why_none(root: Path | None = None) -> str:
+    """What to look at where `list_edge_tpus` finds nothing: one sentence a line."""
+    base = host_root() if root is None else root
+    cards = [name for name in _names(base / "sys/bus/pci/devices", _PCI_ADDRESS) if _is_idle_card(base, name)]
+    usb = (base / "sys/bus/usb/devices").is_dir()
+    stick = "replug it into a blue USB 3 port with its own cable; `lsusb` shows it as 1a6e:089a or 18d1:9302"
+    lines = [
+        *(f"the card at {name} has no driver: `sudo modprobe apex`, else install gasket-dkms" for name in cards),
+        f"a USB stick: {stick}" if usb else "a USB stick: this machine, or this container, shows no USB devices at all",
+        "" if cards else "a PCIe or M.2 card: `lspci -d 1ac1:089a` shows it; its driver is apex, of gasket-dkms",
+        "in a container: pass /dev/bus/usb or /dev/apex_0 in",
+    ]
+    return "\n".join(filter(None, lines))
+
+
 def trouble(tpu: EdgeTpu) -> str:
     """Why opening this Edge TPU will fail, with the remedy, in one line; "" where nothing speaks against it.
 
@@ -167,6 +185,12 @@ def _usb_tpu(root: Path, name: str) -> EdgeTpu | None:
 def _pci_tpu(root: Path, name: str) -> EdgeTpu | None:
     there = os.path.isdir(root / "sys/class/apex" / name)  # noqa: PTH112 -- Path.is_dir raises on some errors
     return EdgeTpu("pci", name, root / "dev" / name, running=True, speed=0) if there else None
+
+
+def _is_idle_card(root: Path, name: str) -> bool:
+    folder = root / "sys/bus/pci/devices" / name
+    ids = _attribute(folder / "vendor"), _attribute(folder / "device")
+    return ids == CARD and not os.path.lexists(folder / "driver")
 
 
 def _attribute(path: Path) -> str:
