@@ -1,4 +1,4 @@
-"""What the pipeline is fed with, and what comes out of it: rendered pictures over and over, and a note of each frame."""
+"""What the measured pipeline is fed with, and what notes each frame that comes out of it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""Runs a benchmark: rounds, each of which measures everything, so that what disturbs the machine disturbs all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgecam.benchmark import host, takes
+from edgecam.benchmark.figures import Figures, Round, figures
+from edgecam.benchmark.film import PICTURES, FilmCamera, NotingSink, Picture, render
+from edgecam.benchmark.machine import Machine, this_machine
+from edgecam.benchmark.subject import Subject
+from edgecam.ports import Clock
+
+#: What part of a round's time each measurement gets.
+BARE, SLOTS, SINGLE, PIPELINE, LIVE = 0.2, 0.15, 0.1, 0.2, 0.35
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long in all, in seconds (starting and stopping not counted), in how many rounds; `fps` of the live camera."""
+
+    seconds: float = 10.0
+    rounds: int = 3
+    fps: float = 30.0
+
+    @property
+    def steps(self) -> int:
+        """Steps of progress."""
+        return PICTURES + 3 * self.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What was measured.
+
+    `device` and `runtime` are the pipeline's (`degraded`: see DetectorInfo), `host_device` and `host_runtime` those of
+    the bare loop's process. `threads` are those of the CPU.
+    """
+
+    model: str
+    device: str
+    runtime: str
+    degraded: str
+    host_device: str
+    host_runtime: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A benchmark's result."""
+
+    machine: Machine
+    detector: Tested
+    plan: Plan
+    figures: Figures
+
+    def document(self) -> dict[str, Any]:
+        """The form for JSON, whose keys are stable; durations in seconds, ratios to the bare loop of the same run.
+
+        `machine`: board, cpu, cores, system, python, edgecam. `detector`: see Tested. `plan`: seconds, rounds, fps.
+        `bare`: fps, rounds (fps of each), invoke. `host`: fps, ratio, rounds, overhead. `pipeline`: fps, ratio,
+        rounds. `live`: fps, frames_captured, frames_analysed, frames_skipped, frames_dropped, overhead. `invoke` and
+        `overhead`: count, p50, p95, p99.
+        """
+        parts = {"machine": asdict(self.machine), "detector": asdict(self.detector), "plan": asdict(self.plan)}
+        return {**parts, **_rounded(asdict(self.figures))}
+
+
+class Benchmark:
+    """Measures a subject by a plan."""
+
+    def __init__(self, subject: Subject, plan: Plan, clock: Clock) -> None:
+        self._subject = subject
+        self._plan = plan
+        self._clock = clock
+        self._tested: Tested | None = None
+
+    def run(self, tick: Callable[[int], None] = lambda _done: None) -> Report:
+        """Run it; `tick` gets the number of steps just done. Raises DetectorError, and what ends a pipeline."""
+        plan = self._plan
+        pictures = render(self._subject.input_size, tick)
+        rounds = [self._round(pictures, plan.seconds / plan.rounds, tick) for _ in range(plan.rounds)]
+        assert self._tested is not None
+        return Report(this_machine(), self._tested, plan, figures(rounds, plan.fps))
+
+    def _round(self, pictures: Sequence[Picture], seconds: float, tick: Callable[[int], None]) -> Round:
+        subject, clock = self._subject, self._clock
+        tensors = subject.tensors(pictures)
+        with host.running(subject.process(), subject.open_timeout) as process:
+            invokes = host.bare(process, tensors[0], seconds * BARE)
+            slots = host.both_slots(process, tensors, seconds * SLOTS, clock)
+            single = host.one_at_a_time(process, tensors, seconds * SINGLE, clock)
+            host_runtime = process.ready.runtime
+        tick(1)
+        pipeline = takes.rate(self._take(pictures, seconds * PIPELINE, lossless=True))
+        tick(1)
+        take = self._take(pictures, seconds * LIVE, lossless=False)
+        tick(1)
+        info = take.info
+        self._tested = Tested(
+            info.model,
+            info.device,
+            info.runtime,
+            info.degraded,
+            subject.host_device,
+            host_runtime,
+            subject.threads,
+        )
+        return Round(tuple(invokes), slots, tuple(single), pipeline, takes.live(take))
+
+    def _take(self, pictures: Sequence[Picture], seconds: float, *, lossless: bool) -> takes.Take:
+        camera, sink = FilmCamera(pictures, self._plan.fps, self._clock, lossless=lossless), NotingSink()
+        return takes.record(self._subject.parts(camera, sink), camera, sink, self._subject.device, seconds)
+
+
+def _rounded(value: Any) -> Any:
+    """The same without digits that mean nothing."""
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_rounded(each) for each in value]
+    return round(value, _DECIMALS) if isinstance(value, float) else value

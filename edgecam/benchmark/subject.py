@@ -1,0 +1,101 @@
+"""What a benchmark measures: a model, and the device that `edgecam run` would use for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecam import models
+from edgecam.app import build_parts, model_folders
+from edgecam.benchmark.film import FilmCamera, NotingSink, Picture
+from edgecam.config import Config, SyntheticConfig
+from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
+from edgecam.detectors.process import DetectorProcess, ProcessOptions
+from edgecam.detectors.reading import SsdReader, check_readable
+from edgecam.detectors.tflite import automatic_threads, fitting_threads
+from edgecam.errors import DetectorError, ModelError
+from edgecam.modelfile import ModelFile
+from edgecam.models import Model
+from edgecam.pipeline import PipelineParts
+from edgecam.ports import Clock
+
+NAME = "bench"
+"""The camera's name."""
+
+
+class Subject:
+    """The model and the device of a configuration: makes the processes and pipelines to measure.
+
+    `device` is what the pipeline runs on when all is well, as in DetectorInfo; `host_device` what the single process
+    runs on: the first of them. Raises ModelError, InputError, and DetectorError where the device chosen is not to be
+    had.
+    """
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self.model: Model = models.resolve(config.detector.model, model_folders(config))
+        pair = models.pair_of(self.model, model_folders(config))
+        tpus = _usable(config.detector.device, compiled=pair.edgetpu is not None)
+        path = pair.edgetpu if tpus else pair.cpu
+        if path is None:
+            raise ModelError(pair.missing)
+        self._file = models.load(path)
+        check_readable(self._file)
+        self._reader = SsdReader(self._file, models.labels_for(pair, _path(config.detector.labels)))
+        self._lock = lock_path(tpus[0]) if tpus else None
+        self.device = ",".join(tpu.device for tpu in tpus) or "cpu"
+        self.host_device = tpus[0].device if tpus else "cpu"
+        self.threads = 1 if tpus else _threads(self._file, config.detector.threads)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height of the model's input in pixels."""
+        return self._file.input_size
+
+    @property
+    def open_timeout(self) -> float:
+        """Longest time, seconds, to start the process."""
+        return self._config.edgetpu.open_timeout
+
+    def process(self) -> DetectorProcess:
+        """A detector process like the pipeline's, or, on the CPU, like what the pipeline runs in its own process."""
+        config = self._config
+        options = ProcessOptions(runtime=config.detector.runtime, threads=self.threads, **config.edgetpu.model_dump())
+        return DetectorProcess(self._file.content, self.host_device, options, self._lock)
+
+    def tensors(self, pictures: Sequence[Picture]) -> list[NDArray[np.generic]]:
+        """The model's input for each of the pictures."""
+        return [self._reader.tensor(picture.lores) for picture in pictures]
+
+    def parts(self, camera: FilmCamera, sink: NotingSink) -> PipelineParts:
+        """The pipeline of `edgecam run`, with this camera and nothing but this sink."""
+        stand_in = SyntheticConfig(type="synthetic")
+        parts = build_parts(self._config, NAME, stand_in, self.model, self._clock)
+        return replace(parts, camera=camera, sinks=[sink], overlay=None)
+
+
+def _usable(device: str, *, compiled: bool) -> list[EdgeTpu]:
+    """The Edge TPUs to measure; none: the CPU. Raises DetectorError where one is insisted on and not to be had."""
+    choice = parse_choice(device)
+    if not choice.wants_tpu or not (compiled or choice.insists):
+        return []
+    found = choice.select(list_edge_tpus())
+    troubles = [reason for tpu in found if (reason := trouble(tpu))]
+    usable = [tpu for tpu in found if not trouble(tpu)]
+    if not usable and choice.insists:
+        absent = f"no Edge TPU found (device {device!r}): plug one in, or give --device cpu"
+        raise DetectorError("; ".join(troubles) or absent)
+    return usable
+
+
+def _threads(file: ModelFile, wanted: int) -> int:
+    return fitting_threads(file, wanted or automatic_threads())
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

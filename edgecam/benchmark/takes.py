@@ -1,0 +1,148 @@
+"""Measures the whole pipeline: a take is one run of it on the film, of which a part counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edgecam.benchmark.figures import Live, Rate
+from edgecam.benchmark.film import FilmCamera, Note, NotingSink
+from edgecam.errors import DetectorError, EdgecamError
+from edgecam.pipeline import Pipeline, PipelineParts
+from edgecam.ports import Clock
+from edgecam.types import DetectorInfo
+
+LEAST = 3
+"""Fewest analyses before what counts begins, and in it, however short the time."""
+PATIENCE = 60.0
+"""Longest wait, seconds beyond what is planned, for the detector to start and for each of these analyses."""
+_GLANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What was noted; what counts is what was analysed from `begin` to `end`, monotonic seconds.
+
+    `handed_out` is when the camera handed out each frame, by its sequence; `info` the detector's.
+    """
+
+    notes: Sequence[Note]
+    handed_out: Sequence[float]
+    begin: float
+    end: float
+    info: DetectorInfo
+
+
+def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: str, seconds: float) -> Take:
+    """Run the pipeline; what counts begins when it analyses on `device`, and lasts `seconds`.
+
+    Raises DetectorError where the detector does not get that far, or is lost on the way, and what ends a pipeline.
+    """
+    changed = threading.Event()
+    pipeline = Pipeline(parts, changed.set)
+    watch = _Watch(pipeline, parts.clock, changed)
+    with _running(pipeline):
+        begin = watch.begin(device)
+        end = watch.end(seconds)
+        info = watch.info
+    return Take(sink.notes, camera.handed_out, begin, end, info)
+
+
+def rate(take: Take) -> Rate:
+    """The pace of the analyses that count. Raises EdgecamError where they are too few."""
+    made = [made for _sequence, made, _inference in _counted(take)]
+    return Rate(len(made) - 1, made[-1] - made[0])
+
+
+def live(take: Take) -> Live:
+    """What became of the frames from the first to the last that count. Raises EdgecamError where these are too few."""
+    counted = _counted(take)
+    first, last = counted[0][0], counted[-1][0]
+    arrived = sum(first <= note.sequence <= last for note in take.notes)
+    overheads = [made - take.handed_out[sequence] - inference for sequence, made, inference in counted]
+    return Live(
+        analysed=len(counted),
+        skipped=arrived - len(counted),
+        dropped=last - first + 1 - arrived,
+        overheads=tuple(overheads),
+    )
+
+
+def _counted(take: Take) -> list[tuple[int, float, float]]:
+    """Sequence, time of the analysis, and seconds of the invoke, of each analysis that counts."""
+    counted = [
+        (note.sequence, note.made, note.inference)
+        for note in take.notes
+        if note.made is not None and take.begin <= note.made <= take.end
+    ]
+    if len(counted) < 2:
+        raise EdgecamError(f"only {len(counted)} analysed frames reached the output: give more --seconds")
+    return counted
+
+
+class _Watch:
+    """Waits beside a running pipeline, in the main thread. Raises DetectorError, and what ends a pipeline."""
+
+    def __init__(self, pipeline: Pipeline, clock: Clock, changed: threading.Event) -> None:
+        self._pipeline = pipeline
+        self._detect = pipeline.detect
+        self._clock = clock
+        self._changed = changed
+        self._device = ""
+        self._begin = 0.0
+        self._failed = 0
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What the detector runs on, now."""
+        return self._detect.info or DetectorInfo("", "", "", (0, 0))
+
+    def begin(self, device: str) -> float:
+        """Wait until frames are analysed on `device`; returns the time then."""
+        self._device = device
+        self._begin = self._wait(lambda: self.info.device == device and self._detect.analysed >= LEAST, 0.0)
+        self._failed = self._detect.failed
+        return self._begin
+
+    def end(self, seconds: float) -> float:
+        """Wait `seconds` and until enough frames are analysed, all on the same device; returns the time then."""
+        enough = self._detect.analysed + LEAST
+
+        def reached() -> bool:
+            info = self.info
+            if self._detect.failed > self._failed or info.device != self._device or info.since > self._begin:
+                raise DetectorError(f"the detector on {self._device} failed while it was measured: {self._account()}")
+            return self._detect.analysed > enough
+
+        return self._wait(reached, seconds)
+
+    def _wait(self, reached: Callable[[], bool], seconds: float) -> float:
+        due = self._clock.monotonic() + seconds
+        while not reached() or self._clock.monotonic() < due:
+            ahead = due - self._clock.monotonic()
+            if ahead < -PATIENCE:
+                raise DetectorError(f"the detector on {self._device} does not get on: {self._account()}")
+            if self._pipeline.fault:
+                raise self._pipeline.fault
+            self._changed.wait(min(_GLANCE, ahead) if ahead > 0 else _GLANCE)
+            self._changed.clear()
+        return self._clock.monotonic()
+
+    def _account(self) -> str:
+        if self.info.degraded:
+            return self.info.degraded
+        return f"{self._detect.analysed} frames analysed, now on {self.info.device or 'no device'}"
+
+
+@contextmanager
+def _running(pipeline: Pipeline) -> Iterator[None]:
+    stuck = []
+    try:
+        pipeline.start()
+        yield
+    finally:
+        stuck = pipeline.stop()
+    if stuck:
+        raise stuck[0]

@@ -1,0 +1,106 @@
+"""`edgecam bench`: how fast is it here, and how much of that is the pipeline's doing?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgecam import console
+from edgecam.commands.options import JsonOption, LabelsOption, ModelOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from edgecam.benchmark import Figures, Report
+    from edgecam.benchmark.figures import Spread
+
+COLUMNS = ("measured", "fps", "of bare", "p50 ms", "p95 ms", "p99 ms", "these ms are")
+
+
+class Runtime(StrEnum):
+    """What may run the model."""
+
+    AUTO = "auto"
+    AI_EDGE_LITERT = "ai-edge-litert"
+    TFLITE_RUNTIME = "tflite-runtime"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(bench)
+
+
+def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
+    model: ModelOption = None,
+    labels: LabelsOption = None,
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="DEVICE", help="auto, edgetpu, usb, pci, usb:0, ... or cpu.")
+    ] = "auto",
+    threads: ThreadsOption = 0,
+    runtime: Annotated[Runtime, typer.Option("--runtime", help="What runs the model.")] = Runtime.AUTO,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=0.1, help="How long to measure.")] = 10.0,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="In so many rounds.")] = 3,
+    fps: Annotated[float, typer.Option("--fps", metavar="F", min=1, max=1000, help="Of the live camera.")] = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the bare interpreter, the detector process and the whole pipeline, side by side.
+
+    The bare loop runs in a process like the detector's, and does nothing but invoke: all else is to be seen beside
+    it. The pipeline is that of `edgecam run`, but its camera shows pictures rendered before and nothing is written.
+    """
+    from edgecam.benchmark import Benchmark, Plan, Subject
+    from edgecam.clock import SystemClock
+    from edgecam.config import Config
+
+    chosen = {"model": model or "auto", "labels": str(labels or ""), "device": device, "threads": threads}
+    config = Config()
+    detector = config.detector.model_copy(update={**chosen, "runtime": runtime.value})
+    clock, plan = SystemClock(), Plan(seconds, rounds, fps)
+    subject = Subject(config.model_copy(update={"detector": detector}), clock)
+    with console.progress("measuring", plan.steps) as tick:
+        report = Benchmark(subject, plan, clock).run(tick)
+    if as_json:
+        console.emit_json(report.document())
+    else:
+        _print(report)
+
+
+def _print(report: Report) -> None:
+    machine, detector = report.machine, report.detector
+    host = f"{detector.host_device}, {detector.host_runtime}, {detector.threads} CPU threads"
+    facts = {
+        "machine": ", ".join(filter(None, (machine.board, machine.cpu, f"{machine.cores} cores", machine.system))),
+        "software": f"edgecam {machine.edgecam}, Python {machine.python}",
+        "model": detector.model,
+        "bare loop": host,
+        "pipeline": f"{detector.device}, {detector.runtime}",
+        "degraded": detector.degraded,
+    }
+    console.emit_fields({name: value for name, value in facts.items() if value})
+    console.emit("")
+    console.emit_table(COLUMNS, _rows(report.figures))
+    live = report.figures.live
+    console.emit(
+        f"\nOf {live.frames_captured} frames at {live.fps:g} fps, {live.frames_analysed} were analysed,"
+        f" {live.frames_skipped} skipped, {live.frames_dropped} dropped."
+    )
+
+
+def _rows(figures: Figures) -> list[tuple[str, ...]]:
+    bare, host, pipeline, live = figures.bare, figures.host, figures.pipeline, figures.live
+    return [
+        ("bare interpreter", f"{bare.fps:.1f}", "1.000", *_ms(bare.invoke), "one invoke"),
+        (
+            "detector process",
+            f"{host.fps:.1f}",
+            f"{host.ratio:.3f}",
+            *_ms(host.overhead),
+            "one frame beyond its invoke",
+        ),
+        ("pipeline, unpaced", f"{pipeline.fps:.1f}", f"{pipeline.ratio:.3f}", "", "", "", ""),
+        (f"pipeline, {live.fps:g} fps", "", "", *_ms(live.overhead), "from frame to analysis beyond its invoke"),
+    ]
+
+
+def _ms(spread: Spread) -> tuple[str, ...]:
+    return tuple(f"{1000 * value:.2f}" for value in (spread.p50, spread.p95, spread.p99))
