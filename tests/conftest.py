@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from edgetpu.build import build_library, compiler
 from edgetpu.compile_model import compile_for_standin
 from edgetpu.standin import StandIn
+from edgetpu.user import User, Users
 from hypothesis import settings
 
 # A busy machine is not a bug: nothing here is judged by the wall clock.
@@ -50,3 +52,17 @@ def demo_edgetpu_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("compiled") / "edgecam_demo_edgetpu.tflite"
     compile_for_standin(ROOT / "models" / "edgecam_demo.tflite", target)
     return target
+
+
+@pytest.fixture
+def use(standin: StandIn, demo_edgetpu_model: Path) -> Iterator[Users]:
+    """Starts processes that use the devices of the fixture `standin`; the bundled model unless said otherwise."""
+    users: list[User] = []
+
+    def start(model: Path = demo_edgetpu_model, device: str = "usb:0", library: str | None = None) -> User:
+        users.append(User(standin, model, device, library))
+        return users[-1]
+
+    yield start
+    for user in users:
+        user.kill()

@@ -31,3 +31,13 @@ install_venv_module() {
     echo "edgecam: this Python cannot make virtual environments: apt-get install python3-venv" >&2
     return 1
 }
+
+# The tests have a software Edge TPU in C; where no compiler can be had they are left out, and say so.
+want_compiler() {
+    echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1 && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "edgecam: installing gcc and libc6-dev, for the software Edge TPU of the tests" >&2
+        apt-get update -qq >&2 && apt-get install -y -qq gcc libc6-dev >&2 && return 0
+    fi
+    echo "edgecam: no C compiler, so no Edge TPU tests: apt-get install gcc libc6-dev" >&2
+}

@@ -13,7 +13,9 @@ what the library makes of them.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,13 @@ class StandIn:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to live in this world."""
+        """What a process needs in its environment to live in this world, where the stand-in is *the* libedgetpu."""
+        libraries = [str(self.library.parent), os.environ.get("LD_LIBRARY_PATH", "")]
         return {
             "EDGECAM_HOST_ROOT": str(self.folder),
             "EDGETPU_STANDIN": str(self.folder),
             "EDGECAM_LOCK_DIR": str(self.folder / "locks"),
+            "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         }
 
     def plug(self, name: str = "2-1", *, firmware: bool = True, speed: int = 5000, kind: str = "usb") -> Path:
@@ -97,6 +101,16 @@ class StandIn:
             return [json.loads(line) for line in (self.folder / "log").read_text("utf-8").splitlines()]
         except FileNotFoundError:
             return []
+
+    def wait_for(self, timeout: float = 30.0, **wanted: Any) -> dict[str, Any]:
+        """The first entry of the log that has all of `wanted`; waits for it. Raises TimeoutError, with the log."""
+        limit = time.monotonic() + timeout
+        while time.monotonic() < limit:
+            for entry in self.log():
+                if entry.items() >= wanted.items():
+                    return entry
+            time.sleep(0.01)
+        raise TimeoutError(f"no {wanted} in {timeout:g} s, but {self.log()}")
 
     def _write_control(self, values: dict[str, Any]) -> None:
         text = "".join(f"{key}={value}\n" for key, value in values.items() if value is not None)

@@ -59,5 +59,6 @@ static size_t list_folder(int type, const char *sysfs, const char *listed, Devic
 
 size_t list_devices(Device devices[MOST_DEVICES]) {
   size_t count = list_folder(PCI, "/sys/class/apex", "/dev", devices, MOST_DEVICES);
-  return count + list_folder(USB, "/sys/bus/usb/devices", "/sys/bus/usb/devices", devices + count, MOST_DEVICES - count);
+  const char *sticks = "/sys/bus/usb/devices";
+  return count + list_folder(USB, sticks, sticks, devices + count, MOST_DEVICES - count);
 }

@@ -45,6 +45,7 @@ static void leave_and_come_back(const Device *device, double dfu_ms) {
   world_path(aside, "/aside/%s", device->name);
   if (rename(folder, aside)) return;
   unlink(node);
+  log_event("\"event\":\"firmware\",\"device\":\"%s\"", device->name);
   sleep_ms(dfu_ms);
   char *slash = strrchr(node, '/');
   *slash = 0;
@@ -72,11 +73,10 @@ static bool came_back(Device *device) {
 }
 
 bool load_firmware(Device *device, double dfu_ms) {
-  log_event("\"event\":\"firmware\",\"device\":\"%s\"", device->name);
   pid_t process = fork();
   if (process < 0) return false;
   if (process == 0) { /* from a process with threads: nothing below allocates memory */
-    close_range(3, ~0U, 0);
+    close_range(0, ~0U, 0); /* no channel of its parent stays open because of it */
     leave_and_come_back(device, dfu_ms);
     _exit(0);
   }

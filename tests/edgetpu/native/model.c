@@ -124,14 +124,13 @@ static bool refuse(Model *model, TfLiteContext *context, const char *why) {
 }
 
 bool start_model(Model *model, TfLiteContext *context) {
-  uint64_t sizes[3] = {model->content_bytes, tensor_bytes(context, model->inputs), tensor_bytes(context, model->outputs)};
+  size_t inputs = tensor_bytes(context, model->inputs), outputs = tensor_bytes(context, model->outputs);
+  uint64_t sizes[3] = {model->content_bytes, inputs, outputs};
   char answer[128] = "";
   if (model->process) return true;
   if (!model->content) return refuse(model, context, "compiled for a real Edge TPU: set exec=zero");
   int error = spawn(model);
   if (error) return refuse(model, context, strerror(error));
-  model->input_bytes = sizes[1];
-  model->output_bytes = sizes[2];
   if (!send_all(model->channel, sizes, sizeof sizes) ||
       !send_all(model->channel, model->content, model->content_bytes) ||
       !receive_all(model->channel, answer, sizeof answer - 1))

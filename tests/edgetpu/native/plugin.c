@@ -70,7 +70,8 @@ static TfLiteDelegate *open_choice(const char *choice) {
   size_t count = list_devices(devices);
   if (!parse_choice(choice, &type, &index)) return NULL;
   for (size_t i = 0; i < count; i++)
-    if ((type < 0 || devices[i].type == type) && (index < 0 || seen++ == index)) return open_device(&devices[i], choice);
+    if ((type < 0 || devices[i].type == type) && (index < 0 || seen++ == index))
+      return open_device(&devices[i], choice);
   log_event("\"event\":\"absent\",\"asked\":\"%s\"", choice);
   return NULL;
 }
@@ -100,7 +101,8 @@ EXPORT TfLiteDelegate *edgetpu_create_delegate(int type, const char *path, const
   Device devices[MOST_DEVICES];
   size_t count = list_devices(devices);
   for (size_t i = 0; i < count; i++)
-    if (devices[i].type == type && (!path || is(path, devices[i].path))) return open_device(&devices[i], path ? path : "");
+    if (devices[i].type == type && (!path || is(path, devices[i].path)))
+      return open_device(&devices[i], path ? path : "");
   return NULL;
 }
 

@@ -87,7 +87,6 @@ typedef struct {
   uint64_t hash;
   const char *runtime; /* the Python package that has loaded us, "" where unknown */
   TfLiteIntArray *inputs, *outputs;
-  size_t input_bytes, output_bytes;
   int process, channel; /* 0: not started */
 } Model;
 

@@ -1,0 +1,1 @@
+"""A folder for PYTHONPATH, with a `pycoral` that keeps Google's contract."""

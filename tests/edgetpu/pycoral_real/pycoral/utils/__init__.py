@@ -1,0 +1,1 @@
+"""As in Coral's pycoral: a package of the modules that matter."""
