@@ -14,6 +14,7 @@ from types import FrameType
 
 from edgecam import cameras, detectors, sinks
 from edgecam.config import CameraConfig, Config
+from edgecam.detectors.process import ProcessOptions
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.events import EventRules, frigate_event_id
 from edgecam.journal import Journal
@@ -114,7 +115,7 @@ def build(config: Config, clock: Clock) -> App:
     if not config.enabled_cameras:
         raise ConfigError("no camera to run: add a [cameras.NAME] section, or set enabled = true in one")
     changed = threading.Event()
-    model = resolve(config.detector.model, folders=(config.data_dir / "models",))
+    model = resolve(config.detector.model, folders=model_folders(config))
     announce(model)
     pipelines = [
         Pipeline(
@@ -127,6 +128,11 @@ def build(config: Config, clock: Clock) -> App:
         for name, camera in config.enabled_cameras.items()
     ]
     return App(pipelines, changed)
+
+
+def model_folders(config: Config) -> tuple[Path, ...]:
+    """Where this configuration has models of its own."""
+    return (config.data_dir / "models",)
 
 
 def announce(model: Model) -> None:
@@ -156,10 +162,12 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
 
 
 def build_detector(config: Config, model: Model) -> Detector:
-    """The detector that the configuration names."""
+    """The detector that the configuration names. Raises ModelError where the model does not suit the device."""
     options = config.detector
     labels = Path(options.labels) if options.labels else model.labels
-    return detectors.create("tflite", model=model.path, labels=labels, threads=options.threads, runtime=options.runtime)
+    processes = ProcessOptions(runtime=options.runtime, threads=options.threads, **config.edgetpu.model_dump())
+    folders = model_folders(config)
+    return detectors.choose(options.device, model, labels, processes, isolate=options.isolate, folders=folders)
 
 
 def build_overlay(config: Config) -> Overlay | None:

@@ -199,7 +199,8 @@ class DetectorInfo:
     """What runs: model name, runtime with version, device, input size (width, height) in pixels.
 
     `device` is `cpu`, `usb:2-1` (the port) or `pci:apex_0`, several with commas between; "" while there is none.
-    `degraded` says why this is not what was asked for, "" where it is. `since` is the monotonic time of the last change.
+    `degraded` says why this is not what was asked for, "" where it is. `since` is the monotonic time of the device's
+    last change.
     """
 
     model: str

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from edgecam.bundled import example_config
 from edgecam.config import Config, SyntheticConfig, VideoFileConfig, load, to_toml
 from edgecam.config.complaints import key_lines
 from edgecam.config.sections import Section
-from edgecam.errors import ConfigError
+from edgecam.detectors.edgetpu import parse_choice
+from edgecam.errors import ConfigError, InputError
 
 Refusal = Callable[..., list[str]]
 
@@ -358,12 +359,26 @@ def test_options_are_the_keys_that_are_left_for_the_constructor() -> None:
     }
 
 
+@given(st.from_regex(r"(auto|edgetpu|cpu|usb|pci)?(:[0-9a-z_.-]{0,7})?") | st.text(max_size=8))
+@example("usb:2-1.4").via("a port")
+@example("pci:apex_0").via("a name")
+def test_a_device_is_allowed_exactly_where_the_detectors_understand_it(device: str) -> None:
+    try:
+        parse_choice(device)
+    except InputError:
+        with pytest.raises(ValidationError, match="allowed are"):
+            Config.model_validate({"detector": {"device": device}})
+    else:
+        assert Config.model_validate({"detector": {"device": device}}).detector.device == device
+
+
 @pytest.mark.parametrize(
     ("keys", "taken_by"),
     [
         (VideoFileConfig(type="video_file", path="a.mp4").options(), "edgecam.cameras.video_file:VideoFileCamera"),
         (SyntheticConfig(type="synthetic").options(), "edgecam.cameras.synthetic:SyntheticCamera"),
-        (Config().detector.model_dump(), "edgecam.detectors.tflite:TfliteDetector"),
+        (Config().detector.model_dump(exclude={"device", "isolate"}), "edgecam.detectors.tflite:TfliteDetector"),
+        (Config().edgetpu.model_dump(), "edgecam.detectors.process:ProcessOptions"),
         (Config().tracker.model_dump(), "edgecam.tracker:Tracker"),
         (Config().events.model_dump(), "edgecam.events:EventRules"),
         (Config().video.model_dump(exclude={"enabled"}), "edgecam.sinks.video:VideoSink"),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from edgecam.config.cameras import CameraConfig
-from edgecam.config.sections import ConfigPath, LabelsPath, ModelName, Score, Section
+from edgecam.config.sections import ConfigPath, LabelsPath, ModelName, Score, Section, TpuChoice
 
 CameraName = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
 Label = Annotated[str, Field(min_length=1)]
@@ -19,10 +19,26 @@ class DetectorSection(Section):
 
     model: ModelName = Field(default="auto", description="A model's name or file; auto: the best one that is present.")
     labels: LabelsPath = Field(default="", description="A label file; empty: the model's own labels.")
+    device: TpuChoice = Field(
+        default="auto", description="auto: an Edge TPU, the CPU while there is none; usb, usb:0 …: that one only; cpu."
+    )
     threads: int = Field(default=0, ge=0, le=64, description="CPU threads of the detector; 0: chosen by the machine.")
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = Field(
         default="auto", description="What runs the model."
     )
+    isolate: bool = Field(default=False, description="Run the model in a process of its own on the CPU, too.")
+
+
+class EdgeTpuSection(Section):
+    """How an Edge TPU is driven, in a process of its own."""
+
+    library: str = Field(default="libedgetpu.so.1", min_length=1, description="Google's library, a name or a file.")
+    performance: Literal["", "Low", "Medium", "High", "Max"] = Field(
+        default="", description="Clock of a USB stick; empty: the library's own."
+    )
+    python: str = Field(default="", description="The Python of that process; empty: edgecam's own.")
+    open_timeout: float = Field(default=30.0, gt=0, le=600, description="Longest time to open an Edge TPU.")
+    invoke_timeout: float = Field(default=1.0, gt=0, le=60, description="Longest time of one inference.")
 
 
 class TrackerSection(Section):
@@ -110,6 +126,7 @@ class Config(Section):
         default=Path("/var/lib/edgecam"), description="Where the journal, videos and pictures go."
     )
     detector: DetectorSection = DetectorSection()
+    edgetpu: EdgeTpuSection = EdgeTpuSection()
     tracker: TrackerSection = TrackerSection()
     events: EventsSection = EventsSection()
     overlay: OverlaySection = OverlaySection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,18 @@ def _anchored_labels(value: str, info: ValidationInfo) -> str:
     return _anchored(value, info) if value else value
 
 
+_TPU_CHOICE = re.compile(r"auto|edgetpu|cpu|(usb|pci)?:[0-9]{1,3}|usb(:[0-9]+-[0-9]+(\.[0-9]+)*)?|pci(:apex_[0-9]+)?")
+
+
+def _known_choice(value: str) -> str:
+    if not _TPU_CHOICE.fullmatch(value):
+        raise ValueError(
+            'allowed are "auto", "cpu", "edgetpu", "usb", "pci", a number of one as in "usb:0" or ":0",'
+            ' or a name that `edgecam tpu list` shows, as "usb:2-1"'
+        )
+    return value
+
+
 ConfigPath = Annotated[Path, Field(strict=False), AfterValidator(_anchored_path)]
 """A path; a relative one starts from the folder of the configuration file."""
 
@@ -48,6 +61,9 @@ ModelName = Annotated[str, Field(min_length=1), AfterValidator(_anchored_model)]
 
 LabelsPath = Annotated[str, AfterValidator(_anchored_labels)]
 """A path, or nothing."""
+
+TpuChoice = Annotated[str, AfterValidator(_known_choice)]
+"""Which device runs the model, as `edgecam.detectors.edgetpu.parse_choice` takes it."""
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Fps = Annotated[float, Field(gt=0, le=1000)]

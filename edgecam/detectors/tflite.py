@@ -27,15 +27,15 @@ _MOST_AUTOMATIC_THREADS = 4
 class TfliteDetector(Detector):
     """Runs an SSD model with TFLite_Detection_PostProcess on the CPU.
 
-    `labels` is a label file (None: the model's own labels). `threads` 0 means one per core, four at most. `runtime` is
-    "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
+    `labels` are labels or a label file (None: the model's own). `threads` 0 means one per core, four at most. `runtime`
+    is "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
     must be the model file's.
     """
 
     def __init__(
         self,
         model: Path,
-        labels: Path | None = None,
+        labels: Path | Labels | None = None,
         threads: int = 1,
         runtime: str = "auto",
         score_floor: float = 0.0,
@@ -44,7 +44,7 @@ class TfliteDetector(Detector):
         if threads < 0:
             raise InputError(f"{threads} threads: 0 (one per core, four at most) or more")
         self._model = model
-        self._label_file = labels
+        self._given_labels = labels
         self._threads = threads
         self._runtime_choice = runtime
         self._score_floor = score_floor
@@ -60,7 +60,8 @@ class TfliteDetector(Detector):
         file = models.load(self._model, self._sha256)
         check_readable(file)
         refuse_compiled(file)
-        labels = models.labels_for(file, self._label_file)
+        given = self._given_labels
+        labels = given if isinstance(given, Labels) else models.labels_for(file, given)
         if not labels.known():
             log.warning("%s: no labels: classes go by their numbers; give a label file", self._model)
         reader = SsdReader(file, labels, self._score_floor)

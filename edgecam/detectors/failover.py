@@ -1,0 +1,214 @@
+"""A detector on all Edge TPUs there are, and on the CPU while there is none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecam import models
+from edgecam.detectors.edgetpu import parse_choice
+from edgecam.detectors.hosted import HostedModel
+from edgecam.detectors.process import ProcessOptions
+from edgecam.detectors.reading import check_readable
+from edgecam.detectors.seat import SLOTS, Host, Hosted, Job, Seat
+from edgecam.detectors.tflite import TfliteDetector
+from edgecam.detectors.watch import TpuWatch
+from edgecam.errors import DetectorError, ModelError
+from edgecam.labels import Labels
+from edgecam.modelfile import ModelFile
+from edgecam.models import ModelPair
+from edgecam.ports import Detector
+from edgecam.types import Detection, DetectorInfo, Inference
+
+log = logging.getLogger(__name__)
+
+NAP = 0.05
+"""Seconds between two looks while there is no device at all."""
+
+
+class FailoverDetector(Detector):
+    """Spreads pictures over the Edge TPUs that are there; while none is, the CPU does the work.
+
+    `device` says which Edge TPUs (see `parse_choice`); only with `auto`, and where the pair has a version for the CPU,
+    does the CPU stand in: else pictures are not taken (`slots` is 0) until an Edge TPU is back. A picture under way
+    on an Edge TPU that is lost goes to another one or to the CPU; where there is neither, `collect` raises
+    DetectorError. `labels` is a label file (None: the pair's own labels).
+
+    Nothing here waits for an Edge TPU to open: its process is asked, at each turn, whether it is ready.
+    """
+
+    def __init__(
+        self,
+        pair: ModelPair,
+        device: str = "auto",
+        labels: Path | None = None,
+        options: ProcessOptions | None = None,
+        watch: TpuWatch | None = None,
+        host: Host | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pair = pair
+        self._choice = parse_choice(device)
+        self._label_file = labels
+        self._options = options or ProcessOptions()
+        self._clock = clock
+        self._host = host or self._process
+        self._watch = watch or TpuWatch()
+        self._file: ModelFile | None = None
+        self._labels: Labels | None = None
+        self._spare: TfliteDetector | None = None
+        self._seats: dict[str, Seat] = {}
+        self._jobs: deque[Job] = deque()
+        self._info: DetectorInfo | None = None
+
+    def open(self) -> None:
+        """Verify both models, open the CPU's, and begin to open the Edge TPUs. Raises ModelError, InputError."""
+        self.close()
+        path = self._pair.edgetpu
+        if path is None:
+            raise ModelError(self._pair.missing)
+        self._file = models.load(path)
+        check_readable(self._file)
+        self._labels = models.labels_for(self._pair, self._label_file)
+        if self._pair.cpu is not None and not self._choice.insists:
+            self._spare = TfliteDetector(self._pair.cpu, self._labels, self._options.threads, self._options.runtime)
+            self._spare.open()
+        self._tend()
+
+    def close(self) -> None:
+        for seat in self._seats.values():
+            seat.close()
+        self._seats.clear()
+        self._jobs.clear()
+        if self._spare is not None:
+            self._spare.close()
+        self._spare = None
+
+    @property
+    def info(self) -> DetectorInfo:
+        if self._info is None:
+            raise DetectorError(f"the detector with {self._pair.name} was never open")
+        return self._info
+
+    @property
+    def slots(self) -> int:
+        return SLOTS * len(self._ready()) or int(self._spare is not None)
+
+    def submit(self, image: NDArray[np.uint8]) -> None:
+        job = Job(image)
+        self._jobs.append(job)
+        self._place(job)
+
+    def collect(self, timeout: float) -> Inference | None:
+        self._tend()
+        if not self._jobs:
+            if not self.slots:
+                time.sleep(min(timeout, NAP))
+            return None
+        head = self._jobs[0]
+        if head.done is None:
+            self._work_on(head, timeout)
+        return self._jobs.popleft().done if head.done is not None else None
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """See `Detector.detect`; nothing else may be under way. Waits while there is no device."""
+        while not self.slots:
+            self.collect(timeout=1.0)
+        self.submit(image)
+        while (done := self.collect(timeout=1.0)) is None:
+            pass
+        return done.detections
+
+    def _ready(self) -> list[Seat]:
+        return [self._seats[device] for device in sorted(self._seats) if self._seats[device].ready]
+
+    def _place(self, job: Job) -> None:
+        """Give a picture to the Edge TPU that has least to do; it stays without where none has room."""
+        for seat in sorted(self._ready(), key=lambda seat: len(seat.jobs)):
+            if seat.has_room:
+                try:
+                    seat.submit(job)
+                except DetectorError as error:
+                    self._lose(seat, error)
+                else:
+                    return
+
+    def _work_on(self, job: Job, timeout: float) -> None:
+        """Bring the oldest picture forward by one answer of an Edge TPU, or do it on the CPU."""
+        if job.seat is None:
+            self._place(job)
+        seat = job.seat or next((seat for seat in self._ready() if seat.jobs), None)
+        if seat is not None:
+            try:
+                seat.collect(timeout)
+            except DetectorError as error:
+                self._lose(seat, error)
+        elif self._spare is not None:
+            self._spare.submit(job.image)
+            job.done = self._spare.collect(timeout)
+        else:
+            raise DetectorError(self._reasons())
+
+    def _lose(self, seat: Seat, error: DetectorError) -> None:
+        seat.lose(error, self._clock())
+        self._describe()
+
+    def _tend(self) -> None:
+        """Look after the Edge TPUs: those that came, those that went, those that are being opened."""
+        now = self._clock()
+        present = {tpu.device: tpu for tpu in self._choice.select(self._watch.update(now))}
+        for device, tpu in present.items():
+            if device not in self._seats:
+                self._seats[device] = Seat(tpu, self._host)
+        for device, seat in list(self._seats.items()):
+            try:
+                kept = seat.tend(present.get(device), now)
+            except DetectorError as error:
+                seat.lose(error, now)
+                continue
+            if not kept:
+                del self._seats[device]
+        self._describe()
+
+    def _process(self, device: str, lock: Path) -> Hosted:
+        assert self._file is not None
+        assert self._labels is not None
+        return HostedModel(self._file, self._labels, device, self._options, lock)
+
+    def _reasons(self) -> str:
+        """Why no Edge TPU runs, or not all of them; "" where they do."""
+        if not self._seats:
+            return f"no Edge TPU found (device = {self._choice.text!r}): plug one in, or see `edgecam tpu list`"
+        return "; ".join(seat.reason for seat in self._seats.values() if seat.reason)
+
+    def _describe(self) -> None:
+        """Bring `info` up to date; a change of the device is logged."""
+        ready = self._ready()
+        if ready:
+            device, runtime = ",".join(seat.device for seat in ready), ready[0].runtime
+        elif self._spare is not None:
+            device, runtime = "cpu", self._spare.info.runtime
+        else:
+            device, runtime = "", ""
+        reasons, known = self._reasons(), self._info
+        if known and (known.device, known.degraded) == (device, reasons):
+            return
+        assert self._file is not None
+        since = known.since if known and known.device == device else self._clock()
+        self._info = DetectorInfo(
+            models.name_of(self._file.path), runtime, device, self._file.input_size, reasons, since
+        )
+        if known and known.device != device:
+            _announce(known, self._info)
+
+
+def _announce(before: DetectorInfo, now: DetectorInfo) -> None:
+    lasted = f"after {now.since - before.since:.1f} s on {before.device or 'none'}"
+    why = f": {now.degraded}" if now.degraded else f" ({now.runtime})"
+    log.warning("detector on %s %s%s", now.device or "none", lasted, why)
