@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_models
 
-from edgecam import models
+from edgecam import cli, models
 from edgecam.errors import ModelError
 from edgecam.labels import COCO
 from edgecam.modelfile import ModelFile
@@ -186,3 +188,117 @@ def test_the_list_names_present_and_absent_models(tmp_path: Path, bundled_folder
     assert {published.name for published in models.PUBLISHED} < cards.keys()
     assert len({tuple(card) for card in cards.values()}) <= 3
     assert len({frozenset(card) for card in cards.values()}) == 1
+
+
+class TestInfo:
+    """What `edgecam models info` says of any model."""
+
+    def info(self, path: Path) -> dict[str, Any]:
+        described = models.info(models.resolve(path))
+        assert json.loads(json.dumps(described, allow_nan=False)) == described
+        return described
+
+    def test_the_keys_are_always_the_same(self, tmp_path: Path, assets: Path) -> None:
+        contents = {"a": tiny_models.detector(), "b": tiny_models.classifier(), "c": b"no model", "d": None}
+        cards = [self.info(put(tmp_path, f"{name}.tflite", content)) for name, content in contents.items() if content]
+        cards.append(models.info(models.Model("absent", tmp_path / "absent.tflite")))
+        cards.append(self.info(assets / "models" / "ssd_mobilenet_v2_300_1class_edgetpu.tflite"))
+        assert len({frozenset(card) for card in cards}) == 1
+        assert [bool(card["problem"]) for card in cards] == [False, False, True, True, False]
+
+    def test_the_real_pair(self, assets: Path) -> None:
+        folder = assets / "models"
+        cpu, compiled = (folder / f"ssd_mobilenet_v2_300_1class{end}.tflite" for end in ("", "_edgetpu"))
+        of_cpu, of_compiled = self.info(cpu), self.info(compiled)
+        picture = {
+            "name": "normalized_input_image_tensor", "role": "picture", "signature": "", "shape": [1, 300, 300, 3],
+            "dtype": "uint8", "scale": 1 / 128, "zero_point": 128, "channels": None,
+        }  # fmt: skip
+        assert of_cpu["inputs"] == of_compiled["inputs"] == [picture]
+        for card in (of_cpu, of_compiled):
+            assert [end["role"] for end in card["outputs"]] == ["boxes", "classes", "scores", "count"]
+            assert (card["detector"], card["unfit"], card["classes"], card["labels"]) == (True, "", 1, 0)
+            assert [fit["runs"] for fit in card["runtimes"]] == [True, True]
+            assert card["quantisation"]["kind"] == "full integer"
+        assert (of_cpu["edgetpu"], of_cpu["compiled"], of_cpu["sibling"]) == (False, None, str(compiled))
+        assert of_cpu["needs"]["min_runtime_version"] == "1.5.0"
+        assert sum(use["count"] for use in of_cpu["needs"]["operators"]) == 114
+        assert (of_compiled["edgetpu"], of_compiled["sibling"]) == (True, str(cpu))
+        assert of_compiled["needs"]["operators"] == []
+        assert of_compiled["compiled"] == {
+            "segments": 1,
+            "package_bytes": 4026426,
+            "min_edgetpu_version": 12,
+            "left_on_cpu": [{"name": "TFLite_Detection_PostProcess", "version": 1, "count": 1}],
+            "operators_before": 115,
+            "operators_moved": 114,
+        }
+
+    @pytest.mark.parametrize(
+        ("content", "unfit"),
+        [
+            (tiny_models.classifier(), "an image classifier of 12 classes"),
+            (
+                tiny_models.model(
+                    [tiny_models.TensorSpec("sound", (1, 16000)), tiny_models.TensorSpec("words", (1, 12))],
+                    [], (0,), (1,),
+                ),
+                "takes [1, 16000], not one picture",
+            ),
+            (
+                tiny_models.model(
+                    [tiny_models.TensorSpec("picture", (1, 8, 8, 3)), tiny_models.TensorSpec("map", (1, 8, 8, 5))],
+                    [], (0,), (1,),
+                ),
+                "no SSD detector with TFLite_Detection_PostProcess and its four outputs",
+            ),
+            (tiny_models.detector(tiny_models.INT32), "takes a picture of int32, not of uint8 or int8 or float32"),
+            (
+                tiny_models.detector(custom_ops=("Mine", "TFLite_Detection_PostProcess")),
+                "; ".join(
+                    f"{name} does not know the custom operator Mine" for name in ("ai-edge-litert", "tflite-runtime")
+                ),
+            ),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_detector_is_described_all_the_same(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, unfit: str
+    ) -> None:
+        path = put(tmp_path, "other.tflite", content)
+        card = self.info(path)
+        assert (card["problem"], card["detector"], card["unfit"]) == (None, False, unfit)
+        assert card["inputs"]
+        assert cli.main(["models", "info", str(path)]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert f"edgecam cannot run it as a detector: {unfit}" in " ".join(said.out.split())
+
+    def test_labels_that_do_not_fit_are_a_problem_for_a_detector_only(self, tmp_path: Path) -> None:
+        put(tmp_path, "short.txt", b"cat")
+        trouble = f"{tmp_path}/short.txt: 1 labels, the model has"
+        card = self.info(put(tmp_path, "short.tflite"))
+        assert card["problem"] == card["labels_problem"]
+        assert card["problem"].startswith(trouble)
+        card = self.info(put(tmp_path, "short.tflite", tiny_models.classifier()))
+        assert card["problem"] is None
+        assert card["labels_problem"].startswith(trouble)
+
+    def test_a_sibling_that_does_not_belong_is_told_and_the_file_described(self, tmp_path: Path) -> None:
+        put(tmp_path, "garden_edgetpu.tflite")
+        card = self.info(put(tmp_path, "garden.tflite"))
+        assert (card["problem"], card["sibling"]) == (None, None)
+        assert "garden_edgetpu.tflite: not compiled for the Edge TPU" in card["sibling_problem"]
+
+    def test_the_card_is_folded_and_steers_no_terminal(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "70")
+        tensors = [tiny_models.TensorSpec("\x1b[31mred", (1, 4)), tiny_models.TensorSpec("b", (1, 4))]
+        operators = [tiny_models.OperatorSpec(number, (0,), (1,)) for number in range(32)]
+        path = put(tmp_path, "m.tflite", tiny_models.model(tensors, operators, (0,), (1,)))
+        assert cli.main(["models", "info", str(path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert "\x1b" not in "".join(lines)
+        assert any("?[31mred [1, 4] float32" in line for line in lines)
+        assert all(len(line) <= 70 for line in lines if str(tmp_path) not in line and line.split()[0] != "SHA-256")
+        assert "1 CONV_2D v1," in " ".join(lines)

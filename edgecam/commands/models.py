@@ -36,8 +36,9 @@ def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file; auto: what would run.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Describe a model: what it takes, what it knows, what it is good for."""
+    """Describe any .tflite file: what it takes and puts out, what it needs to run, its labels, how it counts."""
     from edgecam import models
+    from edgecam.commands.model_card import lines_of
 
     described = models.info(models.resolve(model))
     if as_json:
@@ -46,7 +47,7 @@ def info(
         console.say(described["problem"])
         raise typer.Exit(1)
     if not as_json:
-        console.emit_fields({name: value for name, value in described.items() if value not in (None, "")})
+        console.emit("\n".join(lines_of(described)))
 
 
 @commands.command()

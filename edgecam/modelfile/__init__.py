@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Literal
 
 from edgecam.errors import ModelError
+from edgecam.modelfile.codes import EDGETPU_OP, POSTPROCESS_OP
 from edgecam.modelfile.flatbuffer import FlatbufferError, flexbuffer_numbers
 from edgecam.modelfile.metadata import Metadata, unpack_files
 from edgecam.modelfile.schema import IDENTIFIER, Graph, Operator, Structure, Tensor, walk
 
-__all__ = ["Metadata", "ModelFile", "PostProcess", "Tensor"]
+__all__ = [
+    "EDGETPU_OP",
+    "POSTPROCESS_OP",
+    "POSTPROCESS_ROLES",
+    "Metadata",
+    "ModelFile",
+    "PostProcess",
+    "Structure",
+    "Tensor",
+]
 
 Family = Literal["ssd-postprocess", "classifier", "unknown"]
 
-POSTPROCESS_OP = "TFLite_Detection_PostProcess"
-EDGETPU_OP = "edgetpu-custom-op"
 #: What the post-process op puts out, in its order (detection_postprocess.cc of TensorFlow Lite).
 POSTPROCESS_ROLES = ("boxes", "classes", "scores", "count")
 
@@ -47,7 +55,7 @@ class ModelFile:
     """A verified model file and what it says of itself. `content` is the very bytes that were verified.
 
     `embedded_labels` is the text of the label file inside the model; `signature_outputs` maps the names in the model's
-    signature, where it has one, to positions in `outputs`.
+    signature, where it has one, to positions in `outputs`. `structure` is all of it but its weights.
     """
 
     path: Path
@@ -60,6 +68,7 @@ class ModelFile:
     postprocess: PostProcess | None
     metadata: Metadata
     embedded_labels: bytes | None
+    structure: Structure = field(repr=False)
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None) -> ModelFile:
@@ -100,6 +109,7 @@ class ModelFile:
             postprocess=_postprocess(graph),
             metadata=metadata,
             embedded_labels=files.get(metadata.label_file) if metadata.label_file else _only_text(files),
+            structure=structure,
         )
 
     @property

@@ -6,14 +6,18 @@ Layout: https://flatbuffers.dev/internals. Only what TensorFlow Lite's two schem
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_FLEX_INT, _FLEX_UINT, _FLEX_FLOAT, _FLEX_MAP, _FLEX_BOOL = 1, 2, 3, 9, 26
+_FLEX_INT, _FLEX_UINT, _FLEX_FLOAT, _FLEX_STRING, _FLEX_MAP, _FLEX_BLOB, _FLEX_BOOL = 1, 2, 3, 5, 9, 25, 26
 _FLEX_CODES = {
     _FLEX_INT: {1: "b", 2: "h", 4: "i", 8: "q"},
     _FLEX_UINT: {1: "B", 2: "H", 4: "I", 8: "Q"},
     _FLEX_FLOAT: {2: "e", 4: "f", 8: "d"},
     _FLEX_BOOL: {1: "B", 2: "H", 4: "I", 8: "Q"},
 }
+#: Neither a map has more entries nor a key more bytes, or damage could keep the reader busy for hours.
+_FLEX_LIMIT = 256
 
 
 class FlatbufferError(ValueError):
@@ -121,31 +125,69 @@ def flexbuffer_numbers(data: bytes) -> dict[str, float]:
 
     Raises FlatbufferError where the data is no such map. Layout: https://flatbuffers.dev/flexbuffers.
     """
+    with _options_faults():
+        width, entries = _flex_map(data)
+        codes = {key: _FLEX_CODES.get(kind, {}).get(width) for key, (kind, _, _) in entries.items()}
+        return {
+            key: float(struct.unpack_from(f"<{codes[key]}", data, at)[0])
+            for key, (_, _, at) in entries.items()
+            if codes[key] is not None
+        }
+
+
+def flexbuffer_bytes(data: bytes, key: str) -> bytes:
+    """The string or blob of that name in a flexbuffer whose root is a map; empty where it has none.
+
+    Raises FlatbufferError where the data is no such map.
+    """
+    with _options_faults():
+        width, entries = _flex_map(data)
+        kind, size_width, at = entries.get(key, (0, 1, 0))
+        if kind not in {_FLEX_STRING, _FLEX_BLOB}:
+            return b""
+        start = at - _flex_unsigned(data, at, width)
+        size = _flex_unsigned(data, start - size_width, size_width)
+        if start + size > len(data):
+            raise FlatbufferError("options are damaged: a text ends behind them")
+        return data[start : start + size]
+
+
+@contextmanager
+def _options_faults() -> Iterator[None]:
     try:
-        width, kind, element_width = data[-1], data[-2] >> 2, 1 << (data[-2] & 3)
-        if kind != _FLEX_MAP or width not in {1, 2, 4, 8}:
-            raise FlatbufferError("options are not a map")
-        root = len(data) - 2 - width
-        return _flex_map(data, root - _flex_unsigned(data, root, width), element_width)
-    except (IndexError, struct.error, UnicodeDecodeError) as error:
+        yield
+    except (IndexError, ValueError, struct.error) as error:
+        if isinstance(error, FlatbufferError):
+            raise
         raise FlatbufferError(f"options are damaged: {error}") from error
 
 
-def _flex_map(data: bytes, at: int, width: int) -> dict[str, float]:
-    """A map at `at`: before it its keys' offset, their width and the count, after it the values and their types."""
+def _flex_map(data: bytes) -> tuple[int, dict[str, tuple[int, int, int]]]:
+    """The root map: the width of its values, and by key a value's kind, the width of what it points at, its place.
+
+    Before a map are its keys' offset, their width and the count, after it the values and their types.
+    """
+    root_width, kind, width = data[-1], data[-2] >> 2, 1 << (data[-2] & 3)
+    if kind != _FLEX_MAP or root_width not in {1, 2, 4, 8}:
+        raise FlatbufferError("options are not a map")
+    root = len(data) - 2 - root_width
+    at = root - _flex_unsigned(data, root, root_width)
     count = _flex_unsigned(data, at - width, width)
+    if count > _FLEX_LIMIT:
+        raise FlatbufferError(f"options are damaged: {count} of them")
     key_width = _flex_unsigned(data, at - 2 * width, width)
     keys = at - 3 * width - _flex_unsigned(data, at - 3 * width, width)
-    numbers: dict[str, float] = {}
+    entries: dict[str, tuple[int, int, int]] = {}
     for index in range(count):
         packed = data[at + count * width + index]
-        code = _FLEX_CODES.get(packed >> 2, {}).get(width)
-        if code is not None:
-            key_at = keys + index * key_width
-            start = key_at - _flex_unsigned(data, key_at, key_width)
-            key = data[start : data.index(0, start)].decode()
-            numbers[key] = float(struct.unpack_from(f"<{code}", data, at + index * width)[0])
-    return numbers
+        key_at = keys + index * key_width
+        start = key_at - _flex_unsigned(data, key_at, key_width)
+        entries[data[start : data.index(0, start, start + _FLEX_LIMIT)].decode()] = (
+            packed >> 2,
+            1 << (packed & 3),
+            at + index * width,
+        )
+    return width, entries
 
 
 def _flex_unsigned(data: bytes, at: int, width: int) -> int:

@@ -6,50 +6,70 @@ Field numbers are those of TensorFlow Lite's schema.fbs (version 3).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
 
+from edgecam.modelfile.codes import CUSTOM, DTYPES, builtin_name
 from edgecam.modelfile.flatbuffer import Flatbuffer, FlatbufferError, Table
 from edgecam.modelfile.metadata import Metadata, parse_metadata
 
 IDENTIFIER = b"TFL3"
 
-_CUSTOM = 32
-#: TensorType -> dtype name and bytes per item; types whose items have no fixed size in bytes are not listed.
-_DTYPES = {
-    0: ("float32", 4),
-    1: ("float16", 2),
-    2: ("int32", 4),
-    3: ("uint8", 1),
-    4: ("int64", 8),
-    6: ("bool", 1),
-    7: ("int16", 2),
-    9: ("int8", 1),
-    10: ("float64", 8),
-    15: ("uint32", 4),
-    16: ("uint16", 2),
-}
+_MIN_RUNTIME_VERSION = "min_runtime_version"
+_BLOCKWISE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor as the file describes it; `scale` is 0 where it is not quantised (as a whole)."""
+    """One tensor as the file describes it; `scale` is 0 where it is not quantised as a whole.
+
+    `scales` and `zero_points` are all there are, one for each slice along `axis` where it is quantised per channel.
+    `blockwise`: its scales are a tensor of their own. `any_shape` is the shape with -1 for what may vary, empty where
+    nothing may. `stored_bytes` of it are in buffer number `buffer`, 0 where it is computed.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     scale: float
     zero_point: int
+    scales: tuple[float, ...] = ()
+    zero_points: tuple[int, ...] = ()
+    axis: int = 0
+    blockwise: bool = False
+    any_shape: tuple[int, ...] = ()
+    buffer: int = 0
+    stored_bytes: int = 0
+
+
+class _Quantisation(TypedDict):
+    scale: float
+    zero_point: int
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    blockwise: bool
+
+
+class Code(NamedTuple):
+    """A kind of operator: its name, the version of it the model was made for, and whether it is no built-in."""
+
+    name: str
+    version: int
+    custom: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator: its custom name ("" for a built-in), its tensors (-1: left out) and its custom options."""
+    """One operator: its custom name ("" for a built-in), its tensors (-1: left out), its custom options, its kind."""
 
     custom: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: bytes
+    code: Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +87,17 @@ class Structure:
     """All of a model but its weights.
 
     `signature` maps the names of the first signature's outputs to tensor indices; `end` is the end of the last byte
-    in use.
+    in use. `codes` are the kinds of operators announced, which a runtime must know though none may be in use;
+    `min_runtime_version` is the TensorFlow Lite version its converter asked for, "" where it did not.
     """
 
     graphs: tuple[Graph, ...]
     signature: dict[str, int]
     metadata: Metadata
     end: int
+    version: int
+    codes: tuple[Code, ...]
+    min_runtime_version: str
 
 
 def walk(content: bytes) -> Structure:
@@ -83,12 +107,16 @@ def walk(content: bytes) -> Structure:
     if (version := model.integer(0, "I")) != 3:
         raise FlatbufferError(f"schema version {version}, 3 wanted")
     spans = [_buffer_span(table, buffer) for table in model.tables(4)]
-    codes = [_custom_name(code) for code in model.tables(1)]
+    codes = tuple(_code(code) for code in model.tables(1))
     graphs = tuple(_graph(table, spans, codes, content) for table in model.tables(2))
     if not graphs:
         raise FlatbufferError("no graph")
-    metadata = _metadata(model, spans, content)
-    return Structure(graphs, _signature(model, graphs), metadata, buffer.end)
+    entries = _metadata(model, spans, content)
+    described = [data for name, data in entries if name == "TFLITE_METADATA"]
+    metadata = parse_metadata(described[-1]) if described else Metadata()
+    return Structure(
+        graphs, _signature(model, graphs), metadata, buffer.end, version, codes, _min_runtime_version(entries)
+    )
 
 
 def _buffer_span(table: Table, buffer: Flatbuffer) -> tuple[int, int]:
@@ -100,12 +128,14 @@ def _buffer_span(table: Table, buffer: Flatbuffer) -> tuple[int, int]:
     return offset, size
 
 
-def _custom_name(code: Table) -> str:
-    builtin = max(code.integer(0, "b"), code.integer(3, "i"))
-    return code.text(1) or "unnamed" if builtin == _CUSTOM else ""
+def _code(table: Table) -> Code:
+    number, version = max(table.integer(0, "b"), table.integer(3, "i")), table.integer(2, "i", 1)
+    if number == CUSTOM:
+        return Code(table.text(1) or "unnamed", version, True)
+    return Code(builtin_name(number), version, False)
 
 
-def _graph(table: Table, spans: list[tuple[int, int]], codes: list[str], content: bytes) -> Graph:
+def _graph(table: Table, spans: list[tuple[int, int]], codes: Sequence[Code], content: bytes) -> Graph:
     tensors = tuple(_tensor(tensor, spans) for tensor in table.tables(0))
     operators = tuple(_operator(operator, codes, content) for operator in table.tables(3))
     inputs, outputs = table.integers(1), table.integers(2)
@@ -120,31 +150,48 @@ def _graph(table: Table, spans: list[tuple[int, int]], codes: list[str], content
 def _tensor(table: Table, spans: list[tuple[int, int]]) -> Tensor:
     name, shape = table.text(3), table.integers(0)
     kind = table.integer(1, "b")
-    dtype, item_bytes = _DTYPES.get(kind, (f"type {kind}", 0))
+    dtype, item_bytes = DTYPES.get(kind, (f"type {kind}", 0))
     index = table.integer(2, "I")
     _check_index("buffer", index, spans)
     stored, wanted = spans[index][1], math.prod(shape) * item_bytes
     sparse = table.table(6) is not None
     if stored and item_bytes and not sparse and stored != wanted:
         raise FlatbufferError(f"tensor {name!r} has {stored} bytes, its shape wants {wanted}")
-    table.integers(7)
-    scale, zero_point = _quantisation(table.table(4))
-    return Tensor(name, shape, dtype, scale, zero_point)
+    return Tensor(
+        name,
+        shape,
+        dtype,
+        **_quantisation(table.table(4), name),
+        any_shape=_varying(table.integers(7)),
+        buffer=index,
+        stored_bytes=stored,
+    )
 
 
-def _quantisation(table: Table | None) -> tuple[float, int]:
-    """Scale and zero point, (0.0, 0) where there is none or one per channel."""
+def _varying(signature: tuple[int, ...]) -> tuple[int, ...]:
+    return signature if -1 in signature else ()
+
+
+def _quantisation(table: Table | None, name: str) -> _Quantisation:
+    """Scale and zero point, 0.0 and 0 where there is none or one per channel."""
     if table is None:
-        return 0.0, 0
+        return _Quantisation(scale=0.0, zero_point=0, scales=(), zero_points=(), axis=0, blockwise=False)
     table.floats(0)
     table.floats(1)
     scales, zero_points = table.floats(2), table.integers(3, "q")
-    if len(scales) != 1:
-        return 0.0, 0
-    return scales[0], zero_points[0] if zero_points else 0
+    if not all(map(math.isfinite, scales)):
+        raise FlatbufferError(f"tensor {name!r} has a scale that is no number")
+    return _Quantisation(
+        scale=scales[0] if len(scales) == 1 else 0.0,
+        zero_point=zero_points[0] if len(scales) == 1 and zero_points else 0,
+        scales=scales,
+        zero_points=zero_points,
+        axis=table.integer(6, "i"),
+        blockwise=table.integer(4, "B") == _BLOCKWISE,
+    )
 
 
-def _operator(table: Table, codes: list[str], content: bytes) -> Operator:
+def _operator(table: Table, codes: Sequence[Code], content: bytes) -> Operator:
     index = table.integer(0, "I")
     _check_index("operator code", index, codes)
     for options in (4, 12):
@@ -152,7 +199,9 @@ def _operator(table: Table, codes: list[str], content: bytes) -> Operator:
     start, size = table.span(5)
     table.span(7)
     table.integers(8)
-    return Operator(codes[index], table.integers(1), table.integers(2), content[start : start + size])
+    code = codes[index]
+    custom = code.name if code.custom else ""
+    return Operator(custom, table.integers(1), table.integers(2), content[start : start + size], code)
 
 
 def _signature(model: Table, graphs: tuple[Graph, ...]) -> dict[str, int]:
@@ -169,15 +218,22 @@ def _signature(model: Table, graphs: tuple[Graph, ...]) -> dict[str, int]:
     return found
 
 
-def _metadata(model: Table, spans: list[tuple[int, int]], content: bytes) -> Metadata:
-    found = Metadata()
+def _metadata(model: Table, spans: list[tuple[int, int]], content: bytes) -> list[tuple[str, bytes]]:
+    """The names of the model's metadata entries and what their buffers hold."""
+    found = []
     for entry in model.tables(6):
         index = entry.integer(1, "I")
         _check_index("buffer", index, spans)
-        if entry.text(0) == "TFLITE_METADATA":
-            start, size = spans[index]
-            found = parse_metadata(content[start : start + size])
+        start, size = spans[index]
+        found.append((entry.text(0), content[start : start + size]))
     return found
+
+
+def _min_runtime_version(entries: list[tuple[str, bytes]]) -> str:
+    """The highest one named; a model edited after its conversion can have more than one, and empty ones."""
+    texts = (data.rstrip(b"\0").decode(errors="replace") for name, data in entries if name == _MIN_RUNTIME_VERSION)
+    versions = [text for text in texts if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", text)]
+    return max(versions, key=lambda text: [int(part) for part in text.split(".")], default="")
 
 
 def _check_index(kind: str, index: int, items: Sequence[object]) -> None:

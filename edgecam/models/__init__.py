@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgecam.models.cards import info, list_models
 from edgecam.models.catalogue import Model, load, name_of, resolve, sibling_labels
+from edgecam.models.description import unfit_as_detector
 from edgecam.models.labelling import labels_for
 from edgecam.models.pairs import ModelPair, check_pair, pair_of
 from edgecam.models.published import DEMO, PUBLISHED, REAL, Published
@@ -24,4 +25,5 @@ __all__ = [
     "pair_of",
     "resolve",
     "sibling_labels",
+    "unfit_as_detector",
 ]
