@@ -43,8 +43,7 @@ class Tensor(TensorSpec):
     def fields(self, buffer: int) -> Fields:
         fields = dict(super().fields(buffer if self.same_as is None else self.same_as + 1))
         if self.scales:
-            quantisation = {2: Items("f", self.scales), 3: Items("q", [0] * len(self.scales), align=8)}
-            fields[4] = quantisation | {6: Scalar("i", 3)}
+            fields[4] = {2: Items("f", self.scales), 3: Items("q", [0] * len(self.scales), align=8)}
         return fields | ({7: Items("i", self.any_shape)} if self.any_shape else {})
 
 

@@ -25,7 +25,7 @@ _BLOCKWISE = 2
 class Tensor:
     """One tensor as the file describes it; `scale` is 0 where it is not quantised as a whole.
 
-    `scales` and `zero_points` are all there are, one for each slice along `axis` where it is quantised per channel.
+    `scales` and `zero_points` are all there are, one for each channel where it is quantised so.
     `blockwise`: its scales are a tensor of their own. `any_shape` is the shape with -1 for what may vary, empty where
     nothing may. `stored_bytes` of it are in buffer number `buffer`, 0 where it is computed.
     """
@@ -37,7 +37,6 @@ class Tensor:
     zero_point: int
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
-    axis: int = 0
     blockwise: bool = False
     any_shape: tuple[int, ...] = ()
     buffer: int = 0
@@ -49,7 +48,6 @@ class _Quantisation(TypedDict):
     zero_point: int
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
-    axis: int
     blockwise: bool
 
 
@@ -175,7 +173,7 @@ def _varying(signature: tuple[int, ...]) -> tuple[int, ...]:
 def _quantisation(table: Table | None, name: str) -> _Quantisation:
     """Scale and zero point, 0.0 and 0 where there is none or one per channel."""
     if table is None:
-        return _Quantisation(scale=0.0, zero_point=0, scales=(), zero_points=(), axis=0, blockwise=False)
+        return _Quantisation(scale=0.0, zero_point=0, scales=(), zero_points=(), blockwise=False)
     table.floats(0)
     table.floats(1)
     scales, zero_points = table.floats(2), table.integers(3, "q")
@@ -186,7 +184,6 @@ def _quantisation(table: Table | None, name: str) -> _Quantisation:
         zero_point=zero_points[0] if len(scales) == 1 and zero_points else 0,
         scales=scales,
         zero_points=zero_points,
-        axis=table.integer(6, "i"),
         blockwise=table.integer(4, "B") == _BLOCKWISE,
     )
 
