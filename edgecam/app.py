@@ -23,6 +23,7 @@ from edgecam.overlay import Overlay
 from edgecam.pipeline import Counters, Pipeline, PipelineParts
 from edgecam.ports import Clock, Detector, Sink
 from edgecam.tracker import Tracker
+from edgecam.types import DetectorInfo
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,10 @@ class App:
     def counters(self) -> dict[str, Counters]:
         """The counts of each camera."""
         return {pipeline.name: pipeline.counters() for pipeline in self.pipelines}
+
+    def detectors(self) -> dict[str, DetectorInfo | None]:
+        """What looks at each camera's pictures now; None before it was opened."""
+        return {pipeline.name: pipeline.detect.info for pipeline in self.pipelines}
 
     def _wait(self, tick: Callable[[], None]) -> None:
         while not self._stopping:

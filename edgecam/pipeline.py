@@ -37,11 +37,16 @@ class PipelineParts:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What went through a pipeline; once it has stopped, captured equals written plus dropped, exactly."""
+    """What went through a pipeline.
+
+    Once it has stopped, captured equals written plus dropped, and analysed plus skipped plus failed (lost with the
+    detector), exactly.
+    """
 
     frames_captured: int
     frames_analysed: int
     frames_skipped: int
+    frames_failed: int
     frames_written: int
     frames_dropped: int
     events: int
@@ -116,6 +121,7 @@ class Pipeline:
             frames_captured=self.capture.captured,
             frames_analysed=self.detect.analysed,
             frames_skipped=self.detect.skipped,
+            frames_failed=self.detect.failed,
             frames_written=output.written,
             frames_dropped=output.missed + output.refused,
             events=self.detect.events_started,
@@ -125,7 +131,8 @@ class Pipeline:
     def status(self) -> str:
         """One line for the overlay: camera, model, device, caution, frames a second."""
         info = self.detect.info
-        who = (info.model, info.device) if info else ("no detector",)
+        degraded = "degraded" if info and info.degraded else ""
+        who = (info.model, info.device or "no device", degraded) if info else ("no detector",)
         return " · ".join(filter(None, (self.name, *who, self._caution, f"{self.output.rate:.0f} fps")))
 
     def _stop(self, worker: Worker, *, wait_only: bool = False) -> WorkerStuck | None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +180,8 @@ class FailoverDetector(Detector):
     def _process(self, device: str, lock: Path) -> Hosted:
         assert self._file is not None
         assert self._labels is not None
-        return HostedModel(self._file, self._labels, device, self._options, lock)
+        # One thread: what edgetpu_compiler leaves to the CPU is small, and class-wise suppression needs it.
+        return HostedModel(self._file, self._labels, device, replace(self._options, threads=1), lock)
 
     def _reasons(self) -> str:
         """Why no Edge TPU runs, or not all of them; "" where they do."""

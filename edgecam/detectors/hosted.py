@@ -50,7 +50,8 @@ class HostedModel:
     def runtime(self) -> str:
         """What runs in there, with versions; valid once it is ready."""
         ready = self._process.ready
-        return f"{ready.runtime}, {ready.via} {ready.library_version}" if ready.library_version else ready.runtime
+        version = ready.library_version.rpartition(", ")[2]  # "BuildLabel(…), RuntimeVersion(14)"
+        return f"{ready.runtime}, {ready.via} {version}" if version else ready.runtime
 
     @property
     def note(self) -> str:
