@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
+from edgetpu.standin import StandIn
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,9 +50,10 @@ def tiny_config(folder: Path, content: bytes | None = None, **detector: Any) -> 
     return Config().model_copy(update={"detector": chosen})
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edgecam", "bench", "--seconds", "0.3", "--rounds", "2", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    env = os.environ | (environment or {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=env)
 
 
 def a_round(invoke: float, slots: float, pipeline: float) -> Round:
@@ -246,6 +248,28 @@ class TestWhole:
         assert sum(steps) == plan.steps
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+
+
+class TestOnAnEdgeTpu:
+    @pytest.mark.timeout(LIMIT + 60)
+    def test_both_the_bare_loop_and_the_pipeline_run_on_it(self, standin: StandIn, demo_edgetpu_model: Path) -> None:
+        standin.set(latency_ms=2.0, exec="zero")
+        done = bench("--model", str(demo_edgetpu_model), "--device", "usb", "--json", environment=standin.environment)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["detector"]["device"], found["detector"]["host_device"]) == ("usb:2-1", "usb:2-1")
+        assert found["bare"]["invoke"]["p50"] >= 0.002
+        assert found["live"]["frames_analysed"] > 0
+
+    @pytest.mark.timeout(LIMIT + 60)
+    def test_one_that_fails_while_it_is_measured_is_said_plainly(
+        self, standin: StandIn, demo_edgetpu_model: Path
+    ) -> None:
+        standin.set(latency_ms=2.0, exec="zero", fault="error", fault_after=30)
+        done = bench("--model", str(demo_edgetpu_model), "--device", "usb", environment=standin.environment)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "usb:2-1" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 class TestRefusals:
