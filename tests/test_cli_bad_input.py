@@ -226,7 +226,20 @@ class TestModels:
 
     def test_a_model_for_the_edge_tpu(self, edgecam: Edgecam, picture: Path, assets: Path, out: Path) -> None:
         compiled = assets / "models" / "ssd_mobilenet_v2_300_1class_edgetpu.tflite"
-        assert_refused(edgecam("detect", picture, "--model", compiled, "--out", out), 1, "compiled for the Edge TPU")
+        outcome = edgecam("detect", picture, "--model", compiled, "--out", out, "--device", "cpu")
+        assert_refused(outcome, 1, "compiled for the Edge TPU", "use ")
+        assert not out.exists()
+
+    def test_a_device_that_is_none(self, edgecam: Edgecam, model: Path, picture: Path, out: Path) -> None:
+        outcome = edgecam("detect", picture, "--model", model, "--out", out, "--device", "gpu")
+        assert_refused(outcome, 1, "device 'gpu'", "edgecam tpu list")
+        assert not out.exists()
+
+    def test_an_edge_tpu_for_a_model_that_is_not_compiled(
+        self, edgecam: Edgecam, model: Path, picture: Path, out: Path
+    ) -> None:
+        outcome = edgecam("detect", picture, "--model", model, "--out", out, "--device", "usb")
+        assert_refused(outcome, 1, "would silently run on the CPU")
         assert not out.exists()
 
     def test_a_label_file_too_short(

@@ -11,6 +11,7 @@ import typer
 
 from edgecam import console
 from edgecam.commands.options import (
+    DeviceOption,
     JsonOption,
     LabelsOption,
     ModelOption,
@@ -40,6 +41,7 @@ def detect(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", readable=False, help="Write annotated copies to this folder."),
     ] = None,
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,6 +50,7 @@ def detect(
     All inputs are looked up before the first is opened: one that is missing ends it there. One that proves broken
     is reported and left out, its copy too; the others are done all the same, and the exit code is 1.
     """
+    from edgecam.commands.choosing import chosen_detector
     from edgecam.commands.copies import Copies
     from edgecam.commands.inputs import find_inputs
 
@@ -55,22 +58,12 @@ def detect(
     copies = Copies(out, found) if out else None
     if copies:
         copies.check()
-    with _detector(model, labels, threads) as detector:
+    with chosen_detector(device, model, labels, threads) as detector:
         if copies:
             copies.create()
         failed = _look_at_all(detector, threshold, found, copies, as_json=as_json)
     if failed:
         raise typer.Exit(1)
-
-
-def _detector(model: str | None, labels: Path | None, threads: int) -> Detector:
-    from edgecam import detectors
-    from edgecam.models import resolve
-
-    chosen = resolve(model)
-    if chosen.note:
-        console.say(f"{chosen.name}: {chosen.note}")
-    return detectors.create("tflite", model=chosen.path, labels=labels or chosen.labels, threads=threads)
 
 
 def _look_at_all(

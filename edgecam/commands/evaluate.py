@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgecam import console
-from edgecam.commands.options import JsonOption, LabelsOption, ModelOption, ThreadsOption
+from edgecam.commands.options import DeviceOption, JsonOption, LabelsOption, ModelOption, ThreadsOption
 
 
 def register(app: typer.Typer) -> None:
@@ -24,16 +24,15 @@ def evaluate(
     ],
     model: ModelOption = None,
     labels: LabelsOption = None,
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model's COCO average precision on annotated pictures. Needs the extra `eval`."""
-    from edgecam import detectors
+    from edgecam.commands.choosing import chosen_detector
     from edgecam.evaluation import evaluate as measure
-    from edgecam.models import resolve
 
-    chosen = resolve(model)
-    detector = detectors.create("tflite", model=chosen.path, labels=labels or chosen.labels, threads=threads)
+    detector = chosen_detector(device, model, labels, threads)
     with detector, console.progress("evaluating") as tick:
         figures = measure(detector, images, annotations, progress=tick)
     if as_json:

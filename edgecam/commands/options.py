@@ -24,6 +24,12 @@ LabelsOption = Annotated[
         "--labels", "-l", metavar="FILE", readable=False, help="A label file (default: the model's own labels)."
     ),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", "-d", metavar="DEVICE", help="auto, cpu, edgetpu, usb, usb:0 …, as [detector] device has it."
+    ),
+]
 ThreadsOption = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0: as suits.")]
 
 

@@ -98,6 +98,13 @@ class FailoverDetector(Detector):
         return self._info
 
     @property
+    def labels(self) -> Labels:
+        """The names of the model's classes, the same on every device; valid after `open`."""
+        if self._labels is None:
+            raise DetectorError(f"the detector with {self._pair.name} was never open")
+        return self._labels
+
+    @property
     def slots(self) -> int:
         return SLOTS * len(self._ready()) or int(self._spare is not None)
 
@@ -118,8 +125,14 @@ class FailoverDetector(Detector):
         return self._jobs.popleft().done if head.done is not None else None
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """See `Detector.detect`; nothing else may be under way. Waits while there is no device."""
+        """See `Detector.detect`; nothing else may be under way.
+
+        Waits for an Edge TPU that is being opened, `options.open_timeout` seconds at most; raises DetectorError then.
+        """
+        limit = self._clock() + self._options.open_timeout
         while not self.slots:
+            if not self._seats or self._clock() > limit:
+                raise DetectorError(self._reasons())
             self.collect(timeout=1.0)
         self.submit(image)
         while (done := self.collect(timeout=1.0)) is None:
