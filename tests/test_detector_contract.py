@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from edgetpu.standin import StandIn
 from numpy.typing import NDArray
 
 from edgecam import detectors
+from edgecam.detectors.process import ProcessOptions
+from edgecam.models import Model
 from edgecam.ports import Detector
 from edgecam.testing import ScriptedDetector
 from edgecam.types import BBox, Detection
 
+DEMO = Path(__file__).resolve().parent.parent / "models" / "edgecam_demo.tflite"
 Build = Callable[[pytest.FixtureRequest], Detector]
 
 
@@ -46,8 +51,27 @@ def real(name: str) -> Build:
     return build
 
 
+def isolated(request: pytest.FixtureRequest) -> Detector:
+    return detectors.choose("cpu", Model("demo", DEMO), None, ProcessOptions(), isolate=True)
+
+
+def on_edge_tpu(device: str) -> Build:
+    def build(request: pytest.FixtureRequest) -> Detector:
+        world: StandIn = request.getfixturevalue("standin")
+        for name, value in world.environment.items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)
+        compiled: Path = request.getfixturevalue("demo_edgetpu_model")
+        shutil.copy(DEMO, compiled.with_name(DEMO.name))
+        return detectors.choose(device, Model("demo", compiled), None, ProcessOptions(library=str(world.library)))
+
+    return build
+
+
 BACK_ENDS: dict[str, Build] = {
     "scripted": scripted,
+    "isolated": isolated,
+    "edgetpu": on_edge_tpu("usb:0"),
+    "edgetpu-or-cpu": on_edge_tpu("auto"),
     "tflite-uint8": tiny(tiny_models.UINT8),
     "tflite-int8": tiny(tiny_models.INT8),
     "tflite-float": tiny(tiny_models.FLOAT32),
@@ -68,6 +92,7 @@ def noise(width: int, height: int) -> NDArray[np.uint8]:
 
 def test_it_says_what_it_is(detector: Detector) -> None:
     with detector:
+        detector.detect(noise(64, 48))
         info = detector.info
     assert info.model
     assert info.runtime
@@ -136,3 +161,21 @@ def test_it_may_be_built_in_one_thread_and_used_in_another(detector: Detector) -
     thread.start()
     thread.join(60)
     assert len(found) == 1
+
+
+def test_pictures_under_way_come_back_in_order(detector: Detector) -> None:
+    pictures = [noise(*size) for size in ((64, 48), (320, 192), (7, 90))]
+    with detector:
+        expected = [detector.detect(picture) for picture in pictures]
+        found: list[list[Detection]] = []
+        submitted = 0
+        while len(found) < len(pictures):
+            while submitted < len(pictures) and submitted - len(found) < detector.slots:
+                detector.submit(pictures[submitted])
+                submitted += 1
+            done = detector.collect(timeout=5)
+            if done is not None:
+                assert done.seconds >= 0
+                found.append(done.detections)
+        assert detector.collect(timeout=0) is None
+    assert found == expected

@@ -110,8 +110,8 @@ class FailoverDetector(Detector):
 
     def submit(self, image: NDArray[np.uint8]) -> None:
         job = Job(image)
-        self._jobs.append(job)
         self._place(job)
+        self._jobs.append(job)
 
     def collect(self, timeout: float) -> Inference | None:
         self._tend()
