@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,9 +127,25 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]]:
+    """Makes a world; all of them are closed after the test."""
     monkeypatch.setenv("EDGECAM_LOCK_DIR", str(tmp_path))
-    return World(tmp_path)
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(World(folder, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.detector.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
 
 
 def test_the_cpu_works_at_once_and_the_edge_tpu_as_soon_as_it_is_ready(world: World) -> None:
@@ -260,8 +277,21 @@ def test_one_of_two_takes_over_from_the_other(world: World) -> None:
     assert (world.where, world.detector.info.degraded) == ("usb:2-2", "usb:2-1: died of SIGABRT")
 
 
-def test_without_a_cpu_version_it_takes_nothing_until_there_is_an_edge_tpu(tmp_path: Path) -> None:
-    world = World(tmp_path, cpu=False)
+def test_two_cameras_do_not_disturb_each_other_on_one_edge_tpu(make_world: Callable[..., World]) -> None:
+    world, other = make_world(), make_world()
+    for each in (world, other):
+        each.plug()
+        each.detector.open()
+        each.pass_time(1.0)
+    assert (world.where, other.where) == ("usb:2-1", "cpu")
+    assert "another camera" in other.detector.info.degraded
+    world.detector.close()
+    other.pass_time(LONGEST_WAIT + 0.5)
+    assert other.where == "usb:2-1"
+
+
+def test_without_a_cpu_version_it_takes_nothing_until_there_is_an_edge_tpu(make_world: Callable[..., World]) -> None:
+    world = make_world(cpu=False)
     world.detector.open()
     assert (world.where, world.detector.slots) == ("", 0)
     world.plug()
@@ -275,8 +305,10 @@ def test_without_a_cpu_version_it_takes_nothing_until_there_is_an_edge_tpu(tmp_p
 @pytest.mark.parametrize(
     ("device", "expected"), [("usb", "usb:2-1,usb:2-2"), ("usb:1", "usb:2-2"), ("usb:2-1", "usb:2-1")]
 )
-def test_who_insists_gets_that_one_and_never_the_cpu(tmp_path: Path, device: str, expected: str) -> None:
-    world = World(tmp_path, device=device)
+def test_who_insists_gets_that_one_and_never_the_cpu(
+    make_world: Callable[..., World], device: str, expected: str
+) -> None:
+    world = make_world(device=device)
     world.detector.open()
     assert world.detector.slots == 0
     world.plug("2-1")

@@ -47,6 +47,9 @@ class Hosted(Protocol):
     def kill(self) -> None: ...
 
 
+#: Who uses which Edge TPU in this process: one camera's detector does not disturb another's.
+_OWNERS: dict[str, Seat] = {}
+
 Host = Callable[[str, Path], Hosted]
 """Makes the process for a device (`usb:2-1`) and its lock file."""
 
@@ -131,11 +134,16 @@ class Seat:
             self._hosted.kill()
         self._hosted = None
         self.ready = False
+        if _OWNERS.get(self.device) is self:
+            del _OWNERS[self.device]
         while self.jobs:
             self.jobs.popleft().seat = None
 
     def _start(self, now: float) -> None:
-        found = trouble(self._tpu)
+        if _OWNERS.setdefault(self.device, self) is not self:
+            found = f"{self.device}: another camera of this edgecam uses it: plug in one more"
+        else:
+            found = trouble(self._tpu)
         if found:
             self._refuse(found, now)
             return
