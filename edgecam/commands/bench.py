@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecam import console
-from edgecam.commands.options import JsonOption, LabelsOption, ModelOption, ThreadsOption
+from edgecam.commands.options import DeviceOption, JsonOption, LabelsOption, ModelOption, ThreadsOption
 
 if TYPE_CHECKING:
     from edgecam.benchmark import Figures, Report
@@ -33,9 +33,7 @@ def register(app: typer.Typer) -> None:
 def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     model: ModelOption = None,
     labels: LabelsOption = None,
-    device: Annotated[
-        str, typer.Option("--device", "-d", metavar="DEVICE", help="auto, edgetpu, usb, pci, usb:0, ... or cpu.")
-    ] = "auto",
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     runtime: Annotated[Runtime, typer.Option("--runtime", help="What runs the model.")] = Runtime.AUTO,
     seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=0.1, help="How long to measure.")] = 10.0,
