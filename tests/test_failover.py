@@ -254,6 +254,16 @@ def test_one_that_fails_again_and_again_is_tried_less_and_less_but_never_given_u
     assert world.where == "usb:2-1"
 
 
+def test_one_that_dies_soon_after_each_opening_is_tried_less_and_less(world: World) -> None:
+    world.plug()
+    world.detector.open()
+    for _ in range(60):
+        world.pass_time(1.0)
+        if world.where == "usb:2-1":
+            world.hosts[-1].fault = "usb:2-1: died of SIGABRT"
+    assert 6 <= len(world.hosts) <= 10
+
+
 def test_two_edge_tpus_share_the_work_and_the_answers_stay_in_order(world: World) -> None:
     world.plug("2-1")
     world.plug("2-2")
