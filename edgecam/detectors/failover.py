@@ -67,6 +67,7 @@ class FailoverDetector(Detector):
         self._seats: dict[str, Seat] = {}
         self._jobs: deque[Job] = deque()
         self._info: DetectorInfo | None = None
+        self._worked = False
 
     def open(self) -> None:
         """Verify both models, open the CPU's, and begin to open the Edge TPUs. Raises ModelError, InputError."""
@@ -203,7 +204,7 @@ class FailoverDetector(Detector):
         return "; ".join(seat.reason for seat in self._seats.values() if seat.reason)
 
     def _describe(self) -> None:
-        """Bring `info` up to date; a change of the device is logged."""
+        """Bring `info` up to date; a change of the device is logged, as a warning once an Edge TPU had worked."""
         ready = self._ready()
         if ready:
             device, runtime = ",".join(seat.device for seat in ready), ready[0].runtime
@@ -220,10 +221,12 @@ class FailoverDetector(Detector):
             models.name_of(self._file.path), runtime, device, self._file.input_size, reasons, since
         )
         if known and known.device != device:
-            _announce(known, self._info)
+            first = not self._worked and not reasons
+            _announce(logging.INFO if first else logging.WARNING, known, self._info)
+        self._worked = self._worked or bool(ready)
 
 
-def _announce(before: DetectorInfo, now: DetectorInfo) -> None:
+def _announce(level: int, before: DetectorInfo, now: DetectorInfo) -> None:
     lasted = f"after {now.since - before.since:.1f} s on {before.device or 'none'}"
     why = f": {now.degraded}" if now.degraded else f" ({now.runtime})"
-    log.warning("detector on %s %s%s", now.device or "none", lasted, why)
+    log.log(level, "detector on %s %s%s", now.device or "none", lasted, why)
