@@ -99,12 +99,17 @@ def _resized(picture: Image, size: tuple[int, int]) -> Image:
 
 
 def lores_from_i420(image: Image, size: tuple[int, int], *, bt709: bool = False) -> Image:
-    """The small RGB picture, uint8 [h, w, 3], of an I420 picture, stretched to `size` (width, height) in pixels.
+    """The small RGB picture, uint8 [h, w, 3], of an I420 picture: `rgb_from_planes` of its planes."""
+    return rgb_from_planes(planes(image), size, bt709=bt709)
+
+
+def rgb_from_planes(source: Planes, size: tuple[int, int], *, bt709: bool = False) -> Image:
+    """A new RGB picture, uint8 [h, w, 3], of planes that may be strided, stretched to `size` (width, height) in pixels.
 
     The planes are resized first and converted at the small size, so the cost does not grow with a conversion of
     the full picture. `bt709` says that the colours are BT.709 (most HD files), not BT.601.
     """
-    small = cv2.merge([shrink(plane, size) for plane in planes(image)])
+    small = cv2.merge([shrink(plane, size) for plane in source])
     return np.asarray(cv2.transform(small, _TO_RGB_BT709 if bt709 else _TO_RGB), np.uint8)
 
 
