@@ -10,6 +10,7 @@ from edgecam.ports import Camera
 
 #: Kind -> where its class is. Device libraries are needed only by the kind in use.
 CAMERAS = {
+    "picamera2": "edgecam.cameras.picamera2:Picamera2Camera",
     "synthetic": "edgecam.cameras.synthetic:SyntheticCamera",
     "video_file": "edgecam.cameras.video_file:VideoFileCamera",
 }
