@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,9 @@ def test_pedestrians_become_events_clips_and_snapshots(tmp_path: Path, assets: P
 
     assert code == 0, err
     assert summary["frames_captured"] == summary["frames_analysed"] == 60
+    detector = next(iter(summary["cameras"].values()))["detector"]
+    assert (detector["device"], detector["degraded"]) == ("cpu", "")
+    assert datetime.now(UTC) - datetime.fromisoformat(detector["since"]) < timedelta(minutes=10)
     assert summary["frames_captured"] == summary["frames_written"] + summary["frames_dropped"]
     assert frames_of(the_video(tmp_path)) == summary["frames_written"]
 

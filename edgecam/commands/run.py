@@ -13,6 +13,7 @@ from edgecam.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 if TYPE_CHECKING:
     from edgecam.app import App
     from edgecam.pipeline import Counters
+    from edgecam.ports import Clock
     from edgecam.types import DetectorInfo
 
 
@@ -28,30 +29,39 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     from edgecam.config import load
 
     settings = load(config, cameras_needed=True)
-    app = build(settings, SystemClock())
+    clock = SystemClock()
+    app = build(settings, clock)
     tidy(settings)
     with console.progress("watching") as advance:
         app.run(_Progress(app, advance))
-    summary = summarise(app.counters(), app.detectors())
+    summary = summarise(app.counters(), app.detectors(), clock)
     if as_json:
         console.emit_json(summary)
     else:
         console.emit_fields({name: value for name, value in summary.items() if name != "cameras"})
 
 
-def summarise(counters: dict[str, Counters], detectors: dict[str, DetectorInfo | None]) -> dict[str, Any]:
+def summarise(
+    counters: dict[str, Counters], detectors: dict[str, DetectorInfo | None], clock: Clock
+) -> dict[str, Any]:
     """The sum over the cameras, and each camera's own counts with the detector it had at the end."""
     each = {name: asdict(counts) for name, counts in counters.items()}
     names = next(iter(each.values()))
-    cameras = {name: counts | {"detector": _described(detectors[name])} for name, counts in each.items()}
+    cameras = {name: counts | {"detector": _described(detectors[name], clock)} for name, counts in each.items()}
     return {name: sum(counts[name] for counts in each.values()) for name in names} | {"cameras": cameras}
 
 
-def _described(info: DetectorInfo | None) -> dict[str, str] | None:
-    """What is kept stable of a detector: what ran, where, and why not where it was meant to ("" where it did)."""
+def _described(info: DetectorInfo | None, clock: Clock) -> dict[str, str] | None:
+    """What is kept stable of a detector; `degraded` says why it is not where it was meant to be, "" where it is."""
     if info is None:
         return None
-    return {"model": info.model, "runtime": info.runtime, "device": info.device, "degraded": info.degraded}
+    return {
+        "model": info.model,
+        "runtime": info.runtime,
+        "device": info.device,
+        "since": clock.wall(info.since).isoformat(timespec="seconds"),
+        "degraded": info.degraded,
+    }
 
 
 class _Progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,8 @@ class IsolatedDetector(Detector):
         self._hosted.start()
         if not self._hosted.wait_ready(options.open_timeout + 1.0):
             raise DetectorError(f"the detector process with {self._model} is not ready")
-        self._info = DetectorInfo(models.name_of(file.path), self._hosted.runtime, "cpu", file.input_size)
+        name = models.name_of(file.path)
+        self._info = DetectorInfo(name, self._hosted.runtime, "cpu", file.input_size, since=monotonic())
 
     def close(self) -> None:
         if self._hosted is not None:

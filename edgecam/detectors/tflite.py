@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,8 @@ class _Session:
 
     def __init__(self, file: ModelFile, reader: SsdReader, runtime: Runtime, threads: int) -> None:
         self.reader = reader
-        self.info = DetectorInfo(models.name_of(file.path), f"{runtime.name} {runtime.version}", "cpu", file.input_size)
+        name, version = models.name_of(file.path), f"{runtime.name} {runtime.version}"
+        self.info = DetectorInfo(name, version, "cpu", file.input_size, since=monotonic())
         self._interpreter = _build_interpreter(file, runtime, fitting_threads(file, threads or automatic_threads()))
         self._input: int = self._interpreter.get_input_details()[0]["index"]
         outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
