@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_video_device import Socket
 from made_videos import FRAMES, make_pictures, make_video
 
 from edgecam import cameras
+from edgecam.cameras.v4l2 import V4l2Camera
 from edgecam.errors import EndOfStream
 from edgecam.ports import Camera
 from edgecam.testing import ManualClock, ScriptedCamera, make_frame
@@ -48,6 +51,46 @@ def synthetic(pace: str) -> Build:
     return build
 
 
+class Ending(Camera):
+    """A camera that would never end, as one that ends after FRAMES frames of each opening: so they can be counted."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._left = 0
+
+    def open(self) -> None:
+        self._camera.open()
+        self._left = FRAMES
+
+    def close(self) -> None:
+        self._camera.close()
+
+    def read(self, timeout: float) -> Frame | None:
+        if not self._left:
+            raise EndOfStream("as many as the test wants")
+        frame = self._camera.read(timeout)
+        self._left -= frame is not None
+        return frame
+
+
+def v4l2(_folder: Path, clock: ManualClock) -> Camera:
+    camera = V4l2Camera(path="/dev/video0", lores_size=LORES, clock=clock)
+    camera.device_at = Socket(clock).device_at
+    return Ending(camera)
+
+
+def v4l2_device(form: str) -> Build:
+    """A real V4L2 device, such as the one of the kernel's module vivid (tools/labs/display)."""
+
+    def build(_folder: Path, _clock: ManualClock) -> Camera:
+        path = os.environ.get("EDGECAM_V4L2_DEVICE")
+        if not path:
+            pytest.skip("no V4L2 device: set EDGECAM_V4L2_DEVICE to the path of one, or run tools/labs/display")
+        return Ending(cameras.create("v4l2", path=path, lores_size=LORES, format=form))
+
+    return build
+
+
 BACK_ENDS: dict[str, Build] = {
     "scripted": scripted,
     "mp4": video("a.mp4", "libx264"),
@@ -59,6 +102,10 @@ BACK_ENDS: dict[str, Build] = {
     "pictures": pictures,
     "synthetic": synthetic("realtime"),
     "synthetic-fast": synthetic("fast"),
+    "v4l2": v4l2,
+    "v4l2-device-yuyv": v4l2_device("yuyv"),
+    "v4l2-device-nv12": v4l2_device("nv12"),
+    "v4l2-device-yu12": v4l2_device("yu12"),
 }
 
 
@@ -182,6 +229,6 @@ def test_opening_twice_starts_again(camera: Camera) -> None:
 
 @pytest.mark.parametrize("kind", sorted(cameras.CAMERAS))
 def test_making_one_touches_nothing(kind: str) -> None:
-    place = {"path": "/nowhere/at/all.mp4"} if kind == "video_file" else {}
+    place = {"path": "/nowhere/at/all"} if kind in {"v4l2", "video_file"} else {}
     camera = cameras.create(kind, lores_size=LORES, **place)
     camera.close()

@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from edgecam.bundled import example_config
-from edgecam.config import Config, SyntheticConfig, VideoFileConfig, load, to_toml
+from edgecam.config import Config, Picamera2Config, SyntheticConfig, V4l2Config, VideoFileConfig, load, to_toml
 from edgecam.config.complaints import key_lines
 from edgecam.config.sections import Section
 from edgecam.detectors.edgetpu import parse_choice
 from edgecam.errors import ConfigError, InputError
 
 Refusal = Callable[..., list[str]]
+
+KINDS = '"picamera2", "synthetic", "v4l2", "video_file"'
 
 
 @pytest.fixture
@@ -136,8 +138,25 @@ def test_the_name_of_a_model_is_no_path(config_file: Path, model: str) -> None:
             "[cameras.front]\ntype = 'video_file'",
             ":1: cameras.front.path: missing: allowed is text that is not empty",
         ),
-        ("[cameras.front]", ':1: cameras.front.type: missing: allowed are "synthetic", "video_file"'),
-        ("cameras.front.type = 1", ':1: cameras.front.type: 1: allowed are "synthetic", "video_file"'),
+        ("[cameras.front]", f":1: cameras.front.type: missing: allowed are {KINDS}"),
+        ("cameras.front.type = 1", f":1: cameras.front.type: 1: allowed are {KINDS}"),
+        (
+            "cameras.a = { type = 'picamera2', rotation = 45 }",
+            ":1: cameras.a.rotation: 45: allowed are 0, 90, 180, 270",
+        ),
+        (
+            "cameras.a = { type = 'picamera2', camera = -1 }",
+            ":1: cameras.a.camera: -1: allowed is a whole number at least 0, or an id",
+        ),
+        (
+            "cameras.a = { type = 'picamera2', focus = 'manual' }",
+            ':1: cameras.a.focus: "manual": allowed is "auto", or 0 to 100 dioptres',
+        ),
+        (
+            "cameras.a = { type = 'picamera2', awb = [1.5] }",
+            ":1: cameras.a.awb: [1.5]: allowed is one of auto, incandescent, tungsten, fluorescent, indoor, daylight,"
+            " cloudy, or a list of the gains of red and blue",
+        ),
         ("cameras.front = 1", ":1: cameras.front: 1: allowed is a table"),
         (
             "cameras.Front = { type = 'synthetic' }",
@@ -321,17 +340,21 @@ class TestExample:
         assert {path for path, value in _leaves(whole) if value is None} == set()
         written = {path for path, _ in _leaves(tomllib.loads(config_file.read_text()))}
         assert written == {path for path, _ in _leaves(whole)}
-        front = whole["cameras"]["front"]
-        defaults = VideoFileConfig(type="video_file", path=front["path"]).model_dump()
-        assert {key: value for key, value in front.items() if defaults[key] is not None} == {
-            key: value for key, value in defaults.items() if value is not None
-        }
+        front, door, pi = (whole["cameras"][name] for name in ("front", "door", "pi"))
+        for shown, defaults in (
+            (front, VideoFileConfig(type="video_file", path=front["path"]).model_dump()),
+            (door, V4l2Config(type="v4l2", path=door["path"]).model_dump()),
+            (pi, Picamera2Config(type="picamera2").model_dump()),
+        ):
+            assert {key: value for key, value in shown.items() if defaults[key] is not None} == {
+                key: value for key, value in defaults.items() if value is not None
+            }
 
     def test_every_key_is_explained(self) -> None:
         lines = example_config().read_text(encoding="utf-8").split("\n")
         keys = [number for number, line in enumerate(lines) if re.match(r"#?[a-z_]+ = ", line)]
         unexplained = [lines[number] for number in keys if not lines[number - 1].startswith("# ")]
-        assert unexplained == ['type = "synthetic"', '#type = "video_file"']
+        assert unexplained == ['type = "synthetic"', '#type = "video_file"', '#type = "v4l2"', '#type = "picamera2"']
 
 
 def test_every_key_of_the_schema_has_a_description() -> None:
@@ -376,6 +399,8 @@ def test_a_device_is_allowed_exactly_where_the_detectors_understand_it(device: s
     ("keys", "taken_by"),
     [
         (VideoFileConfig(type="video_file", path="a.mp4").options(), "edgecam.cameras.video_file:VideoFileCamera"),
+        (V4l2Config(type="v4l2", path="/dev/video0").options(), "edgecam.cameras.v4l2:V4l2Camera"),
+        (Picamera2Config(type="picamera2").options(), "edgecam.cameras.picamera2:Picamera2Camera"),
         (SyntheticConfig(type="synthetic").options(), "edgecam.cameras.synthetic:SyntheticCamera"),
         (Config().detector.model_dump(exclude={"device", "isolate"}), "edgecam.detectors.tflite:TfliteDetector"),
         (Config().edgetpu.model_dump(), "edgecam.detectors.process:ProcessOptions"),

@@ -12,6 +12,7 @@ from edgecam.ports import Camera
 CAMERAS = {
     "picamera2": "edgecam.cameras.picamera2:Picamera2Camera",
     "synthetic": "edgecam.cameras.synthetic:SyntheticCamera",
+    "v4l2": "edgecam.cameras.v4l2:V4l2Camera",
     "video_file": "edgecam.cameras.video_file:VideoFileCamera",
 }
 

@@ -43,7 +43,7 @@ _TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 _FULL_RANGE, _BT709 = 2, 1
 
 #: Factor and summand from full to limited range of Y, U and V: 0..255 to 16..235, and about 128 to 16..240.
-_FULL_TO_LIMITED = ((219 / 255, 16.0), (224 / 255, 128 - 128 * 224 / 255), (224 / 255, 128 - 128 * 224 / 255))
+FULL_TO_LIMITED = ((219 / 255, 16.0), (224 / 255, 128 - 128 * 224 / 255), (224 / 255, 128 - 128 * 224 / 255))
 
 _TURNS = {-90: cv2.ROTATE_90_CLOCKWISE, 90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
 
@@ -220,7 +220,7 @@ def _limited_planes(frame: av.VideoFrame) -> Iterator[NDArray[np.uint8]]:
     if not planar:
         frame = frame.reformat(format="yuv420p", dst_color_range="MPEG")
     plane: Any  # PyAV's planes are buffers without saying so
-    for plane, (scale, offset) in zip(frame.planes, _FULL_TO_LIMITED, strict=True):
+    for plane, (scale, offset) in zip(frame.planes, FULL_TO_LIMITED, strict=True):
         lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         # Not by swscale: before PyAV 16 it copies where only the range differs.
         yield _uint8(cv2.convertScaleAbs(lines, alpha=scale, beta=offset)) if full_range else lines

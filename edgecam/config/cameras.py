@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_serializer
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_serializer,
+)
 
 from edgecam.config.sections import Fps, Section, Size, Source
 
 Pace = Literal["realtime", "fast"]
+
+
+def _one_of(what: str) -> WrapValidator:
+    """Says of a value that fits no member of a union what is allowed, in one complaint."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"allowed is {what}") from None
+
+    return WrapValidator(check)
+
+
+_LIGHTS = Literal["auto", "incandescent", "tungsten", "fluorescent", "indoor", "daylight", "cloudy"]
+_Gain = Annotated[float, Field(gt=0, le=32)]
+
+WhichCamera = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)], _one_of("a whole number at least 0, or an id")
+]
+Focus = Annotated[Literal["auto"] | Annotated[float, Field(ge=0, le=100)], _one_of('"auto", or 0 to 100 dioptres')]
+WhiteBalance = Annotated[
+    _LIGHTS | Annotated[tuple[_Gain, _Gain], Field(strict=False)],
+    _one_of(f"one of {', '.join(get_args(_LIGHTS))}, or a list of the gains of red and blue"),
+]
 
 
 class AnyCamera(Section):
@@ -56,5 +88,39 @@ class SyntheticConfig(AnyCamera):
     )
 
 
-CameraConfig = Annotated[VideoFileConfig | SyntheticConfig, Field(discriminator="type")]
+class Picamera2Config(AnyCamera):
+    """A camera on the Raspberry Pi's own connector, or another that libcamera drives."""
+
+    type: Literal["picamera2"] = Field(description="The kind of camera.")
+    camera: WhichCamera = Field(default=0, description="Its number or its id, as `edgecam cameras` lists them.")
+    size: Size = Field(default=(1280, 720), description="Width and height in pixels, before it is turned.")
+    fps: Fps = Field(default=30.0, description="Frames per second.")
+    rotation: Literal[0, 90, 180, 270] = Field(default=0, description="Degrees clockwise, after the flips.")
+    hflip: bool = Field(default=False, description="Mirror left and right.")
+    vflip: bool = Field(default=False, description="Mirror top and bottom.")
+    sensor_mode: Size | None = Field(
+        default=None, description="Width and height of the sensor's read-out; without it, what suits the size."
+    )
+    focus: Focus | None = Field(
+        default=None, description="auto, or a distance in dioptres (1 / metres); without it, as the camera starts."
+    )
+    exposure: float | None = Field(default=None, gt=0, description="Seconds; without it, automatic.")
+    gain: float | None = Field(default=None, ge=1, description="Analogue gain; without it, automatic.")
+    exposure_value: float = Field(default=0.0, ge=-8, le=8, description="Stops above or below automatic exposure.")
+    awb: WhiteBalance = Field(default="auto", description="White balance: the light, or the gains of red and blue.")
+
+
+class V4l2Config(AnyCamera):
+    """A USB camera, or another that speaks V4L2."""
+
+    type: Literal["v4l2"] = Field(description="The kind of camera.")
+    path: Source = Field(description="/dev/v4l/by-id/…, the same in every socket, or /dev/videoN.")
+    format: Literal["auto", "yu12", "nv12", "yuyv", "mjpeg"] = Field(
+        default="auto", description="Of its pictures; auto: the cheapest that reaches the frame rate."
+    )
+    size: Size | None = Field(default=None, description="Width and height in pixels; without it, up to 1280x720.")
+    fps: Fps | None = Field(default=None, description="Frames per second; without it, 30 or what is next to it.")
+
+
+CameraConfig = Annotated[VideoFileConfig | SyntheticConfig | Picamera2Config | V4l2Config, Field(discriminator="type")]
 """One camera; `type` says which kind."""
