@@ -154,8 +154,10 @@ def test_the_name_of_a_model_is_no_path(config_file: Path, model: str) -> None:
         ),
         (
             "cameras.a = { type = 'picamera2', awb = [1.5] }",
-            ":1: cameras.a.awb: [1.5]: allowed is one of auto, incandescent, tungsten, fluorescent, indoor, daylight,"
-            " cloudy, or a list of the gains of red and blue",
+            (
+                ":1: cameras.a.awb: [1.5]: allowed is one of auto, incandescent, tungsten, fluorescent, indoor,"
+                " daylight, cloudy, or a list of the gains of red and blue"
+            ),
         ),
         ("cameras.front = 1", ":1: cameras.front: 1: allowed is a table"),
         (
