@@ -100,7 +100,7 @@ def test_it_is_lossless_only_where_it_can_wait() -> None:
 
 
 def test_an_unknown_kind_of_camera_is_named() -> None:
-    with pytest.raises(InputError, match=r"camera type 'webcam': give one of synthetic, v4l2, video_file"):
+    with pytest.raises(InputError, match=r"camera type 'webcam': give one of picamera2, synthetic, v4l2, video_file"):
         cameras.create("webcam")
 
 
