@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fake_video_device import Socket
 from made_videos import FRAMES, make_pictures, make_video
+from picamera2_fake import Board, Sensor
 
 from edgecam import cameras
 from edgecam.cameras.v4l2 import V4l2Camera
@@ -91,6 +92,18 @@ def v4l2_device(form: str) -> Build:
     return build
 
 
+def picamera2(_folder: Path, clock: ManualClock) -> Camera:
+    return Ending(cameras.create("picamera2", lores_size=LORES, size=(160, 90), clock=clock))
+
+
+def picamera2_camera(_folder: Path, clock: ManualClock) -> Camera:
+    """A real camera of libcamera, such as its virtual one (tools/labs/camera)."""
+    camera_id = os.environ.get("EDGECAM_PICAMERA2_CAMERA")
+    if not camera_id:
+        pytest.skip("no libcamera: set EDGECAM_PICAMERA2_CAMERA to the id of a camera, or run tools/labs/camera")
+    return Ending(cameras.create("picamera2", camera=camera_id, lores_size=LORES, clock=clock))
+
+
 BACK_ENDS: dict[str, Build] = {
     "scripted": scripted,
     "mp4": video("a.mp4", "libx264"),
@@ -106,6 +119,8 @@ BACK_ENDS: dict[str, Build] = {
     "v4l2-device-yuyv": v4l2_device("yuyv"),
     "v4l2-device-nv12": v4l2_device("nv12"),
     "v4l2-device-yu12": v4l2_device("yu12"),
+    "picamera2": picamera2,
+    "picamera2-camera": picamera2_camera,
 }
 
 
@@ -115,7 +130,11 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(params=BACK_ENDS)
-def camera(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Camera]:
+def camera(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Camera]:
+    if request.param == "picamera2":
+        Board(clock, Sensor()).install(monkeypatch)
     camera: Camera = BACK_ENDS[request.param](tmp_path, clock)
     yield camera
     camera.close()

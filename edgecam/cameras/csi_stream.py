@@ -69,18 +69,18 @@ class CsiStream:
         except LIBRARY_ERRORS as error:
             raise CameraError(f"{self.name}: failed: {reason(error)}") from error
 
-    def close(self, limit: float = CLOSE_LIMIT) -> threading.Thread | None:
-        """Stop and close. The thread that does it, where it has not come to its end within `limit` seconds.
+    def close(self) -> threading.Thread | None:
+        """Stop and close. The thread that does it, where it has not come to its end within CLOSE_LIMIT.
 
         What does not end is left to itself. Nobody can help where libcamera's own `stop` hangs in the kernel
         (picamera2#1275): its bindings hold the GIL meanwhile, and so the whole process, until a watchdog ends it.
         """
         thread = threading.Thread(target=self._close, name=f"close-{self.name}", daemon=True)
         thread.start()
-        thread.join(limit)
+        thread.join(CLOSE_LIMIT)
         if not thread.is_alive():
             return None
-        log.error("%s: does not stop: left behind after %g s", self.name, limit)
+        log.error("%s: does not stop: left behind after %g s", self.name, CLOSE_LIMIT)
         return thread
 
     def _started(self, library: Library, settings: CsiSettings) -> Granted:
