@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -22,6 +23,8 @@ from edgecam.models import Model, load, resolve
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Counters, Pipeline, PipelineParts
 from edgecam.ports import Clock, Detector, Sink
+from edgecam.sinks import screen
+from edgecam.sinks.display import DisplaySink
 from edgecam.tracker import Tracker
 from edgecam.types import DetectorInfo
 
@@ -35,10 +38,18 @@ EXIT_AT_ONCE = 1
 
 
 class App:
-    """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it."""
+    """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it.
 
-    def __init__(self, pipelines: Sequence[Pipeline], changed: threading.Event) -> None:
+    `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop.
+    """
+
+    def __init__(
+        self, pipelines: Sequence[Pipeline], changed: threading.Event, display: DisplaySink | None = None
+    ) -> None:
         self.pipelines = list(pipelines)
+        self.display = display
+        if display is not None:
+            display.on_quit = self.stop
         self._changed = changed
         self._stopping = False
 
@@ -122,17 +133,20 @@ def build(config: Config, clock: Clock) -> App:
     changed = threading.Event()
     model = resolve(config.detector.model, folders=model_folders(config))
     announce(model)
+    display = build_display(config, clock)
+    parts = [build_parts(config, name, camera, model, clock) for name, camera in config.enabled_cameras.items()]
+    parts[0] = with_display(parts[0], display)
     pipelines = [
         Pipeline(
-            build_parts(config, name, camera, model, clock),
+            each,
             changed.set,
             ring_frames=config.pipeline.ring_frames,
             output_wait=config.pipeline.output_wait,
             stop_timeout=config.pipeline.stop_timeout,
         )
-        for name, camera in config.enabled_cameras.items()
+        for each in parts
     ]
-    return App(pipelines, changed)
+    return App(pipelines, changed, display)
 
 
 def model_folders(config: Config) -> tuple[Path, ...]:
@@ -181,6 +195,18 @@ def build_overlay(config: Config) -> Overlay | None:
     if not options.enabled:
         return None
     return Overlay(show_labels=options.labels, show_clock=options.clock, show_status=options.status)
+
+
+def build_display(config: Config, clock: Clock) -> DisplaySink | None:
+    """The display that the configuration names, one for all cameras. Raises InputError where its library is missing."""
+    if not config.display.enabled:
+        return None
+    return DisplaySink(screen.create(**config.display.model_dump(exclude={"enabled"})), clock)
+
+
+def with_display(parts: PipelineParts, display: DisplaySink | None) -> PipelineParts:
+    """The same parts, and the display."""
+    return parts if display is None else replace(parts, sinks=[*parts.sinks, display])
 
 
 def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from edgecam import sinks
-from edgecam.app import App, announce, build_parts
+from edgecam.app import App, announce, build_parts, with_display
 from edgecam.bundled import demo_clip
 from edgecam.config import Config
 from edgecam.errors import EdgecamError, InputError
@@ -20,6 +20,8 @@ from edgecam.models import Model, resolve
 from edgecam.pipeline import Pipeline
 from edgecam.ports import Clock, Sink
 from edgecam.scoring import Tally, tally
+from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.screen import Screen
 from edgecam.types import AnnotatedFrame, BBox
 
 CAMERA = "demo"
@@ -65,12 +67,14 @@ def load_truth(path: Path) -> list[list[TrueObject]]:
 class Demonstration:
     """One run of the demonstration; leaves annotated.mp4, events.jsonl, summary.json and more in `folder`.
 
-    Raises InputError where the bundled clip is missing.
+    With a screen the frames are shown on it, too, as far as it keeps up with them. Raises InputError where the
+    bundled clip is missing.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, screen: Screen | None = None) -> None:
         self.folder = folder
         self._clock = clock
+        self._display = DisplaySink(screen, clock) if screen else None
         self._truth = load_truth(demo_clip().with_suffix(".json"))
 
     @property
@@ -86,7 +90,7 @@ class Demonstration:
         announce(model)
         scorer = ScoringSink(self._truth, config.events.threshold)
         pipeline, changed = self._pipeline(config, model, scorer)
-        app = App([pipeline], changed)
+        app = App([pipeline], changed, self._display)
         started = monotonic()
         app.run(lambda: tick(pipeline.output.written))
         summary = self._summary(pipeline, scorer.result, monotonic() - started)
@@ -113,7 +117,7 @@ class Demonstration:
             sinks.create("video", path=self.folder / "annotated.mp4"),
             scorer,
         ]
-        return Pipeline(replace(parts, sinks=ways_out), changed.set), changed
+        return Pipeline(with_display(replace(parts, sinks=ways_out), self._display), changed.set), changed
 
     def _make_room(self) -> None:
         """Remove what an earlier demonstration left, and nothing else. Raises EdgecamError."""
@@ -143,6 +147,7 @@ class Demonstration:
             "seconds": round(seconds, 2),
             "fps": round(counters.frames_written / seconds, 1),
             "out": str(self.folder),
+            **({"display": self._display.summary()} if self._display else {}),
         }
 
     def _write_summary(self, summary: dict[str, Any]) -> None:

@@ -232,7 +232,7 @@ def test_a_read_only_file_system_is_a_sink_error(make: SinkMaker, small_disk: Pa
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="sink 'mqtt': give one of journal, jsonl, snapshot, video"):
+    with pytest.raises(InputError, match="sink 'mqtt': give one of display, journal, jsonl, snapshot, video"):
         sinks.create("mqtt")
 
 

@@ -11,6 +11,10 @@ from edgecam import console
 from edgecam.commands.options import JsonOption
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the results go.")]
+DisplayOption = Annotated[
+    bool,
+    typer.Option("--display", help="Show it, in a window or on the bare monitor. Keys: q quit, f full screen, space."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,12 +22,13 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def demo(out: OutOption = Path("demo-out"), as_json: JsonOption = False) -> None:
+def demo(out: OutOption = Path("demo-out"), display: DisplayOption = False, as_json: JsonOption = False) -> None:
     """Run the bundled model on the bundled clip: no hardware, no network, no configuration."""
     from edgecam.clock import SystemClock
     from edgecam.demonstration import Demonstration
+    from edgecam.sinks import screen
 
-    demonstration = Demonstration(out, SystemClock())
+    demonstration = Demonstration(out, SystemClock(), screen.create(fullscreen=False) if display else None)
     shown = 0
     with console.progress("demo", demonstration.frames) as advance:
 

@@ -41,9 +41,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
         console.emit_fields({name: value for name, value in summary.items() if name != "cameras"})
 
 
-def summarise(
-    counters: dict[str, Counters], detectors: dict[str, DetectorInfo | None], clock: Clock
-) -> dict[str, Any]:
+def summarise(counters: dict[str, Counters], detectors: dict[str, DetectorInfo | None], clock: Clock) -> dict[str, Any]:
     """The sum over the cameras, and each camera's own counts with the detector it had at the end."""
     each = {name: asdict(counts) for name, counts in counters.items()}
     names = next(iter(each.values()))

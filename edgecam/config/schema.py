@@ -90,6 +90,17 @@ class VideoSection(Section):
     keyframe_interval: float = Field(default=1.0, gt=0, le=60, description="Seconds between key frames.")
 
 
+class DisplaySection(Section):
+    """The attached display."""
+
+    enabled: bool = Field(default=False, description="Show the picture, of several cameras that of the first.")
+    backend: Literal["auto", "window", "drm"] = Field(
+        default="auto", description="window: on a desktop; drm: on the bare monitor; auto: by whether a desktop runs."
+    )
+    fullscreen: bool = Field(default=True, description="Whether a window fills the screen.")
+    connector: str = Field(default="", description="drm's monitor, such as HDMI-A-1; empty: the first there is.")
+
+
 class SnapshotsSection(Section):
     """A picture of each event's best moment."""
 
@@ -131,6 +142,7 @@ class Config(Section):
     events: EventsSection = EventsSection()
     overlay: OverlaySection = OverlaySection()
     video: VideoSection = VideoSection()
+    display: DisplaySection = DisplaySection()
     snapshots: SnapshotsSection = SnapshotsSection()
     journal: JournalSection = JournalSection()
     jsonl: JsonlSection = JsonlSection()

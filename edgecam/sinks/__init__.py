@@ -10,6 +10,7 @@ from edgecam.ports import Sink
 
 #: Kind -> where its class is. Device libraries are needed only by the kind in use.
 SINKS = {
+    "display": "edgecam.sinks.display:DisplaySink",
     "journal": "edgecam.sinks.journal:JournalSink",
     "jsonl": "edgecam.sinks.jsonl:JsonLinesSink",
     "snapshot": "edgecam.sinks.snapshot:SnapshotSink",
