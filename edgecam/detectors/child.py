@@ -22,9 +22,12 @@ import signal
 import socket
 import struct
 import sys
+import threading
+from collections import deque
 from contextlib import suppress
 from importlib import import_module, util
 from pathlib import Path
+from queue import SimpleQueue
 from time import perf_counter, sleep
 from typing import Any
 
@@ -48,22 +51,6 @@ class Refused(RuntimeError):
     """Why this process cannot work: a word for the parent to act on, and what there is to say."""
 
 
-class Parent:
-    """The channel to the parent; `stage` is what was announced last."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.channel = socket.socket(fileno=descriptor)
-        self.stage = "start"
-
-    def begin(self, stage: str, **facts: str) -> None:
-        """Announce a stage, and what is known by now."""
-        self.stage = stage
-        self.tell({"stage": stage, **facts})
-
-    def tell(self, message: dict[str, Any]) -> None:
-        self.channel.send(json.dumps(message).encode())
-
-
 class Engine:
     """An interpreter that has run twice, and the slots it is fed through."""
 
@@ -72,7 +59,7 @@ class Engine:
         self._details = interpreter.get_input_details()[:1]
         self._input = interpreter.tensor(self._details[0]["index"])
         self._input()[...] = 0
-        self._first_seconds = [self._timed(), self._timed()]
+        self._first_seconds = [self.timed(), self.timed()]
         self._details += interpreter.get_output_details()  # only now: some outputs have no shape before
         self._outputs = [interpreter.tensor(details["index"]) for details in self._details[1:]]
         self._slots: list[list[Any]] = []
@@ -89,23 +76,23 @@ class Engine:
         shared = mmap.mmap(memory, 0)
         for slot in offsets:
             self._slots.append([np.ndarray(t.shape, t.dtype, shared, slot[place]) for place, t in enumerate(tensors)])
-        first, *others = [described(self._details[place], tensor) for place, tensor in enumerate(tensors)]
-        return {"input": first, "outputs": others, "slots": offsets, "invoke_seconds": self._first_seconds}
+        known = self._details
+        told = [[known[i]["name"], t.shape, t.dtype.name, *known[i]["quantization"]] for i, t in enumerate(tensors)]
+        return {"tensors": told, "slots": offsets, "invoke_seconds": self._first_seconds}
 
-    def invoke(self, number: int) -> float:
-        """Run the picture in a slot and leave the outputs there; returns the seconds of the inference alone."""
-        slot = self._slots[number]
-        self._input()[...] = slot[0]
-        seconds = self._timed()
+    def load(self, slot: int) -> None:
+        """Take the picture in a slot."""
+        self._input()[...] = self._slots[slot][0]
+
+    def run(self, slot: int) -> float:
+        """Run what was loaded and leave the outputs in a slot; returns the seconds of the inference alone."""
+        seconds = self.timed()
         for place, output in enumerate(self._outputs, 1):
-            slot[place][...] = output()
+            self._slots[slot][place][...] = output()
         return seconds
 
-    def bare(self, count: int) -> list[float]:
-        """The seconds of each of so many inferences in a tight loop."""
-        return [self._timed() for _ in range(count)]
-
-    def _timed(self) -> float:
+    def timed(self) -> float:
+        """The seconds of an inference on what was loaded last."""
         before = perf_counter()
         self._invoke()
         return perf_counter() - before
@@ -116,8 +103,8 @@ def main() -> None:
     channel, lifeline = [int(argument) for argument in sys.argv[1:3]]
     die_with_parent(lifeline)
     sys.path[:] = [folder for folder in sys.path if folder != str(Path(__file__).parent)]
-    parent = Parent(channel)
-    order = json.loads(parent.channel.recv(MESSAGE_BYTES))
+    parent = socket.socket(fileno=channel)
+    order = json.loads(parent.recv(MESSAGE_BYTES))
     for descriptor in (channel, lifeline, order["model_fd"], order["memory_fd"]):
         os.set_inheritable(descriptor, False)  # a process started by a library must not keep the channel open
     live_quietly(b"edgecam-cpu" if order["device"] == "cpu" else b"edgecam-tpu")
@@ -125,10 +112,15 @@ def main() -> None:
         engine = open_engine(parent, order)
     except _FAILURES as error:
         kind, text = error.args if isinstance(error, Refused) else ("failed", str(error)[:_TEXT_LIMIT])
-        parent.tell({"error": {"kind": kind, "text": text, "stage": parent.stage}})
+        tell(parent, error={"kind": kind, "text": text})
     else:
-        serve(parent.channel, engine)
+        serve(parent, engine)
     os._exit(0)  # past the destructors of libraries, which may wait for a device for ever
+
+
+def tell(parent: socket.socket, **message: Any) -> None:
+    """Tell the parent what begins, and what is known by now."""
+    parent.send(json.dumps(message).encode())
 
 
 def die_with_parent(lifeline: int) -> None:
@@ -153,48 +145,44 @@ def live_quietly(name: bytes) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
-def open_engine(parent: Parent, order: dict[str, Any]) -> Engine:
+def open_engine(parent: socket.socket, order: dict[str, Any]) -> Engine:
     """Build the interpreter, run it, share its tensors, tell the parent. Raises Refused or one of `_FAILURES`."""
     content = mmap.mmap(order["model_fd"], 0)[:]
     if order["runtime"] == "auto":
         order["runtime"] = os.environ.get("EDGECAM_RUNTIME", "auto")
-    parent.begin("import")
-    interpreter, facts = (on_cpu if order["device"] == "cpu" else on_edge_tpu)(parent, order, content)
-    parent.begin("allocate")
+    tell(parent, stage="import")
+    if order["device"] == "cpu":
+        runtime, module = find_runtime(order["runtime"])
+        facts = {"runtime": runtime, "library_version": "", "via": "cpu", "device": "cpu", "note": ""}
+        tell(parent, stage="interpreter", runtime=runtime)
+        interpreter = module.Interpreter(model_content=content, num_threads=order["threads"])
+    else:
+        interpreter, facts = on_edge_tpu(parent, order, content)
+    tell(parent, stage="allocate")
     interpreter.allocate_tensors()
-    parent.begin("invoke")
+    tell(parent, stage="invoke")
     engine = Engine(interpreter)
-    parent.tell({"ready": dict(facts, **engine.share(order["memory_fd"]))})
+    tell(parent, ready=dict(facts, **engine.share(order["memory_fd"])))
     return engine
 
 
-def on_cpu(parent: Parent, order: dict[str, Any], content: bytes) -> tuple[Any, dict[str, str]]:
-    """An interpreter on the CPU, and what is to say of it."""
-    runtime, module = find_runtime(order["runtime"])
-    parent.begin("interpreter", runtime=runtime)
-    interpreter = module.Interpreter(model_content=content, num_threads=order["threads"])
-    return interpreter, {"runtime": runtime, "library_version": "", "via": "cpu", "device": "cpu", "note": ""}
-
-
-def on_edge_tpu(parent: Parent, order: dict[str, Any], content: bytes) -> tuple[Any, dict[str, str]]:
+def on_edge_tpu(parent: socket.socket, order: dict[str, Any], content: bytes) -> tuple[Any, dict[str, str]]:
     """An interpreter on the Edge TPU named, and what is to say of it."""
     pycoral, its_runtime, note = find_pycoral(order)
     runtime, module = find_runtime(its_runtime or order["runtime"])
-    parent.begin("lock", runtime=runtime)
+    tell(parent, stage="lock", runtime=runtime)
     if order["lock"]:
         take_lock(order["lock"])
-    parent.begin("list")
-    version, listed = list_edge_tpus(order["library"], pycoral)
-    device = numbered(order["device"], listed)
+    tell(parent, stage="list")
+    version, device = find_edge_tpu(order, pycoral)
     via = "pycoral" if pycoral else "libedgetpu"
     facts = {"runtime": runtime, "library_version": version, "via": via, "device": device, "note": note}
-    parent.begin("delegate", **facts)
+    tell(parent, stage="delegate", **facts)
     if pycoral:
         return pycoral.make_interpreter(content, device=device), facts
-    delegates = [module.load_delegate(order["library"], dict(order["options"], device=device))]
-    parent.begin("interpreter")
-    threads = order["threads"]
-    return module.Interpreter(model_content=content, num_threads=threads, experimental_delegates=delegates), facts
+    tpu = module.load_delegate(order["library"], dict(order["options"], device=device))
+    tell(parent, stage="interpreter")
+    return module.Interpreter(model_content=content, num_threads=order["threads"], experimental_delegates=[tpu]), facts
 
 
 def find_runtime(choice: str) -> tuple[str, Any]:
@@ -211,13 +199,12 @@ def find_runtime(choice: str) -> tuple[str, Any]:
 
 def find_pycoral(order: dict[str, Any]) -> tuple[Any, str, str]:
     """Coral's `pycoral.utils.edgetpu`, its runtime's name, and a note; None and "" where it is missing or of no use."""
-    if util.find_spec("pycoral") is None:
-        return None, "", ""
     try:
         module = import_module("pycoral.utils.edgetpu")
     except _FAILURES as error:
-        return None, "", f"pycoral is ignored: PyPI's, which is another package, or broken ({error})"
-    own = next((name for name in _RUNTIMES if _RUNTIMES[name] in sys.modules), "none known")
+        note = f"pycoral is ignored: PyPI's, which is another package, or broken ({error})"
+        return None, "", note if util.find_spec("pycoral") else ""
+    own = next((name for name in _RUNTIMES if _RUNTIMES[name] in sys.modules), order["runtime"])
     if order["runtime"] not in ("auto", own) or order["options"]:
         return None, "", f"pycoral is not used: its runtime is {own}, and it takes no options such as Performance"
     return module, own, ""
@@ -225,11 +212,11 @@ def find_pycoral(order: dict[str, Any]) -> tuple[Any, str, str]:
 
 def take_lock(path: str) -> None:
     """Hold the lock file for the life of this process, its pid inside. Raises Refused where another one holds it."""
-    lock = -1
     for flags in (os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_RDONLY):  # to create over another user's may be forbidden
         with suppress(OSError):
-            lock = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644) if lock < 0 else lock
-    if lock < 0:
+            lock = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            break
+    else:
         raise Refused("lock", path)
     for _ in range(25):  # who looks at a lock holds it for a moment, and a killed process takes time to die
         with suppress(BlockingIOError):
@@ -243,57 +230,69 @@ def take_lock(path: str) -> None:
         os.write(lock, b"%d" % os.getpid())
 
 
-class _Listed(ctypes.Structure):  # struct edgetpu_device of edgetpu_c.h
+class _Listed(ctypes.Structure):  # struct edgetpu_device of libedgetpu's edgetpu_c.h
     _fields_ = (("type", ctypes.c_int), ("path", ctypes.c_char_p))
 
 
-def list_edge_tpus(name: str, pycoral: Any) -> tuple[str, list[tuple[str, str]]]:
-    """libedgetpu's version, and the Edge TPUs it sees as kind and path. Raises Refused where there is no libedgetpu."""
+def find_edge_tpu(order: dict[str, Any], pycoral: Any) -> tuple[str, str]:
+    """libedgetpu's version, and its name of the device ("usb:2-1" may be "usb:0"). Raises Refused where it has none."""
     if pycoral:
-        return pycoral.get_runtime_version(), [(each["type"], each["path"]) for each in pycoral.list_edge_tpus()]
-    try:
-        library = ctypes.CDLL(name)
-    except OSError as error:
-        raise Refused("library", str(error)) from error
-    library.edgetpu_version.restype = ctypes.c_char_p
-    library.edgetpu_list_devices.restype = ctypes.POINTER(_Listed)
-    count = ctypes.c_size_t()
-    devices = library.edgetpu_list_devices(ctypes.byref(count))
-    listed = [(("pci", "usb")[device.type], device.path.decode()) for device in devices[: count.value]]
-    library.edgetpu_free_devices(devices)
-    return library.edgetpu_version().decode(), listed
-
-
-def numbered(device: str, listed: list[tuple[str, str]]) -> str:
-    """libedgetpu's name of a device: its place among those of its kind ("usb:2-1": "usb:0"). Raises Refused."""
-    kind, _, name = device.partition(":")
-    names = [Path(path).name for listed_kind, path in listed if listed_kind == kind]
+        version = pycoral.get_runtime_version()
+        listed = [(each["type"], Path(each["path"]).name) for each in pycoral.list_edge_tpus()]
+    else:
+        library, count = ctypes.CDLL(order["library"]), ctypes.c_size_t()
+        library.edgetpu_version.restype = ctypes.c_char_p
+        version = library.edgetpu_version().decode()
+        library.edgetpu_list_devices.restype = ctypes.POINTER(_Listed)
+        devices = library.edgetpu_list_devices(ctypes.byref(count))
+        listed = [(("pci", "usb")[each.type], Path(each.path.decode()).name) for each in devices[: count.value]]
+        library.edgetpu_free_devices(devices)
+    kind, _, name = order["device"].partition(":")
+    names = [listed_name for listed_kind, listed_name in listed if listed_kind == kind]
     if name not in names:
-        raise Refused("absent", ", ".join(f"{listed_kind}:{Path(path).name}" for listed_kind, path in listed))
-    return f"{kind}:{names.index(name)}"
+        raise Refused("absent", ", ".join(":".join(each) for each in listed))
+    return version, f"{kind}:{names.index(name)}"
 
 
-def serve(channel: socket.socket, engine: Engine) -> None:
-    """Answer requests until the parent goes or an inference fails: after that nothing of the interpreter is sure."""
+def serve(parent: socket.socket, engine: Engine) -> None:
+    """Answer requests until the parent goes or an inference fails: after that nothing of the interpreter is sure.
+
+    To send an answer wakes the parent, which may take this very CPU for a while. So where the next picture is there
+    already, a thread sends the answer while that picture is in the device: else one of 9.1 ms idles 3 % of its time.
+    """
+    answers: deque[bytes] = deque()
+    bell: SimpleQueue[None] = SimpleQueue()
+    sending = threading.Lock()
+
+    def send() -> None:
+        with sending:
+            while answers:
+                parent.send(answers.popleft())
+
+    def send_at_the_bell() -> None:
+        while True:
+            bell.get()
+            send()
+
+    threading.Thread(target=send_at_the_bell, daemon=True).start()
     while True:
-        request = channel.recv(REQUEST.size)
+        if not select.select([parent], [], [], 0)[0]:
+            send()
+        request = parent.recv(REQUEST.size)
         if not request:
             return
         op, sequence, slot = REQUEST.unpack(request)
         try:
-            times = engine.bare(slot) if op == BARE else []
-            seconds = sum(times) if op == BARE else engine.invoke(slot)
+            if op == INVOKE:
+                engine.load(slot)
+            if answers:
+                bell.put(None)
+            times = [engine.timed() for _ in range(slot)] if op == BARE else [engine.run(slot)]
         except _FAILURES as error:
-            channel.send(ANSWER.pack(FAILED, sequence, slot, 0.0) + str(error)[:_TEXT_LIMIT].encode())
+            answers.append(ANSWER.pack(FAILED, sequence, slot, 0.0) + str(error)[:_TEXT_LIMIT].encode())
+            send()
             return
-        channel.send(ANSWER.pack(DONE, sequence, slot, seconds) + struct.pack(f"={len(times)}d", *times))
-
-
-def described(details: dict[str, Any], tensor: Any) -> dict[str, Any]:
-    """What the parent needs to know of a tensor."""
-    scale, zero_point = details["quantization"]
-    shape, dtype = [int(length) for length in tensor.shape], tensor.dtype.name
-    return {"name": details["name"], "shape": shape, "dtype": dtype, "scale": float(scale), "zero_point": zero_point}
+        answers.append(ANSWER.pack(DONE, sequence, slot, sum(times)) + struct.pack(f"={len(times)}d", *times))
 
 
 if __name__ == "__main__":

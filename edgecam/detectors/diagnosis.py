@@ -84,7 +84,6 @@ def _refusal(ending: Ending) -> str:
         "busy": f"in use by another edgecam{_holder(text)}: stop it first (`sudo systemctl stop edgecam`)",
         "lock": f"the lock file {text} cannot be opened: check its folder and its permissions",
         "absent": f"libedgetpu does not list it (it lists {text or 'none'}): {_REPLUG}, and check cable and power",
-        "library": f"libedgetpu is missing ({text}): install libedgetpu1-std, built for the runtime in use",
         "runtime": f"no runtime in {ending.python} ({text}): install ai-edge-litert or tflite-runtime there",
     }
     return known.get(ending.kind) or _failure(ending, text or "no reason given")
@@ -94,6 +93,8 @@ def _failure(ending: Ending, text: str) -> str:
     """The runtime or libedgetpu refused."""
     if "edgetpu-custom-op" in text and not ending.on_tpu:
         return "the model is compiled for the Edge TPU and cannot run on the CPU: give the model it was compiled from"
+    if ending.stage == "list":
+        return f"libedgetpu cannot be used ({text}): install libedgetpu1-std, built for the runtime in use"
     if ending.stage == "delegate":
         return (
             f"libedgetpu lists it but cannot open it ({text}): stop other programs that use it,"

@@ -241,8 +241,7 @@ class DetectorProcess:
 
     def _accept(self, told: dict[str, Any]) -> None:
         offsets, (first, second) = told.pop("slots"), told.pop("invoke_seconds")
-        described = (told.pop("input"), *told.pop("outputs"))
-        tensors = [TensorSpec(**{**each, "shape": tuple(each["shape"])}) for each in described]
+        tensors = [TensorSpec(name, tuple(shape), *rest) for name, shape, *rest in told.pop("tensors")]
         self._ready = Ready(**told, input=tensors[0], outputs=tuple(tensors[1:]), invoke_seconds=(first, second))
         shared = mmap.mmap(self._running().memory, 0)
         for slot in offsets:
