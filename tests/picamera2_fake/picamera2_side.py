@@ -111,6 +111,10 @@ class _Picamera2:
     def camera_controls(self) -> dict[str, tuple[Any, Any, Any]]:
         return self.sensor.controls
 
+    @property
+    def sensor_modes(self) -> list[dict[str, Any]]:
+        return [{"format": "SRGGB10_CSI2P", "size": size, "fps": 30.0, "bit_depth": 10} for size in self.sensor.modes]
+
     def create_video_configuration(self, **asked: Any) -> dict[str, Any]:
         for name in set(asked["controls"]) - set(self.sensor.controls):
             raise RuntimeError(f"Control {name} is not advertised by libcamera")
