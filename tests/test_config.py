@@ -409,6 +409,7 @@ def test_a_device_is_allowed_exactly_where_the_detectors_understand_it(device: s
         (Config().tracker.model_dump(), "edgecam.tracker:Tracker"),
         (Config().events.model_dump(), "edgecam.events:EventRules"),
         (Config().video.model_dump(exclude={"enabled"}), "edgecam.sinks.video:VideoSink"),
+        (Config().display.model_dump(exclude={"enabled"}), "edgecam.sinks.screen:create"),
         (Config().snapshots.model_dump(exclude={"enabled"}), "edgecam.sinks.snapshot:SnapshotSink"),
     ],
     ids=lambda value: str(value).partition(":")[2] if isinstance(value, str) else "",

@@ -14,9 +14,11 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+from fake_screen import FakeScreen
 from sink_stories import annotated, event, renamed, story, tell
 
 from edgecam import sinks
+from edgecam.clock import SystemClock
 from edgecam.errors import InputError, SinkError
 from edgecam.journal import Journal
 from edgecam.ports import Sink
@@ -30,7 +32,10 @@ IN_FILES: dict[str, SinkMaker] = {
     "jsonl": lambda folder: sinks.create("jsonl", path=folder / "events.jsonl", clock=ManualClock()),
     "journal": lambda folder: sinks.create("journal", path=folder / "edgecam.db", clock=ManualClock()),
 }
-ALL: dict[str, SinkMaker] = IN_FILES | {"recording": lambda _: RecordingSink()}
+ALL: dict[str, SinkMaker] = IN_FILES | {
+    "recording": lambda _: RecordingSink(),
+    "display": lambda _: sinks.create("display", screen=FakeScreen(), clock=SystemClock()),
+}
 
 every_sink = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 every_sink_in_files = pytest.mark.parametrize("make", IN_FILES.values(), ids=IN_FILES.keys())
