@@ -23,7 +23,7 @@ LAYERS = [
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
-DEVICE_LIBRARIES = {"av", "ai_edge_litert", "pygame", "tflite_runtime"}
+DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "picamera2", "pygame", "tflite_runtime"}
 THREADS = {"capture", "detection", "output"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

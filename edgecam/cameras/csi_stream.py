@@ -45,7 +45,7 @@ class CsiStream:
             OPENING.release()
         try:
             self.granted = self._started(library, settings)
-        except BaseException:
+        except (CameraError, InputError):
             self.close()
             raise
 
