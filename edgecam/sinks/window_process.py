@@ -29,6 +29,7 @@ ALARM = 15
 """Seconds after which a turn that hangs ends this process, also where its parent has gone."""
 NICENESS = 5
 """Whoever captures and detects goes first."""
+TITLE = "edgecam"
 LARGEST_WINDOW = (1280, 720)
 NO_SCREEN = {"dummy", "offscreen"}
 """SDL's drivers that show nothing; it falls back to them where nothing else is there."""
@@ -50,12 +51,12 @@ class SdlWindow:
         display = self._pygame.display
         try:
             display.init()
+            display.set_caption(TITLE)
             driver = display.get_driver()
             if driver in NO_SCREEN and os.environ.get("SDL_VIDEODRIVER") != driver:
                 raise self._pygame.error("SDL finds no video device")
             desktop: _Size = display.get_desktop_sizes()[0]
             self._windowed = min(LARGEST_WINDOW[0], desktop[0]), min(LARGEST_WINDOW[1], desktop[1])
-            display.set_caption("edgecam")
             self._apply()
         except self._pygame.error as error:
             where = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or "not set"
@@ -84,8 +85,7 @@ class SdlWindow:
             elif event.type == pygame.KEYDOWN and event.key == pygame.K_SPACE:
                 pressed.append("space")
             elif event.type == pygame.KEYDOWN and event.key == pygame.K_f:
-                self._fullscreen = not self._fullscreen
-                self._apply()
+                self._toggle()
                 redraw = True
             elif event.type in {pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED}:
                 redraw = True
@@ -103,6 +103,14 @@ class SdlWindow:
             yield
         except self._pygame.error as error:
             raise SinkError(f"the window was lost: {error}") from error
+
+    def _toggle(self) -> None:
+        """Change between full screen and window by way of a new window: not every desktop lets one change."""
+        self._fullscreen = not self._fullscreen
+        self._pygame.display.quit()
+        self._pygame.display.init()
+        self._pygame.display.set_caption(TITLE)
+        self._apply()
 
     def _apply(self) -> None:
         pygame = self._pygame
