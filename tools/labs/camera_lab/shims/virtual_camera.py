@@ -1,7 +1,7 @@
 """Lets picamera2 run on libcamera's virtual cameras: importing this module is all it takes.
 
-Those offer no raw stream, lay NV12 out in two planes of one buffer, and deliver as fast as requests come: here they get the
-pace of a sensor. Nothing in edgecam or picamera2's request handling is touched.
+Those offer no raw stream, lay NV12 out in two planes of one buffer, and deliver as fast as requests come: here they get
+the pace of a sensor. The requests that are held are counted. How edgecam and picamera2 handle requests is not touched.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ FPS = 30.0
 
 Allocator: Any = picamera2.allocators.DmaAllocator
 Camera: Any = libcamera.Camera
+Request: Any = picamera2.picamera2.CompletedRequest
+
+_COUNTING = threading.Lock()
 
 
 class PlaneAllocator(Allocator):
@@ -54,6 +57,30 @@ class PlaneAllocator(Allocator):
         return buffer
 
 
+class Ledger:
+    """How many requests were ever completed, and how many of those were not given back."""
+
+    completed = 0
+    held = 0
+
+
+class CountedRequest(Request):
+    """picamera2's own, counted."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        with _COUNTING:
+            Ledger.completed += 1
+            Ledger.held += 1
+
+    def release(self) -> None:
+        """As ever."""
+        super().release()
+        if self.request is None:
+            with _COUNTING:
+                Ledger.held -= 1
+
+
 class Shutter(threading.Thread):
     """Hands a camera's requests to libcamera one at a time, FPS a second, as a sensor fills them."""
 
@@ -63,6 +90,7 @@ class Shutter(threading.Thread):
         self._requests: deque[Any] = deque()
         self._closed = threading.Event()
         self.fault: Exception | None = None
+        self.silent = False
 
     def queue(self, request: Any) -> None:
         """Fill this request in its turn."""
@@ -79,7 +107,7 @@ class Shutter(threading.Thread):
         due = time.monotonic()
         while not self._closed.wait(max(0.0, due - time.monotonic())):
             due = max(due + 1 / FPS, time.monotonic())
-            if self._requests:
+            if self._requests and not self.silent:
                 try:
                     _queue(self._camera, self._requests.popleft())
                 except RuntimeError as error:
@@ -110,11 +138,17 @@ def _without_raw(camera: Any, roles: list[Any]) -> Any:
     return _generate(camera, [StreamRole.Viewfinder if role == StreamRole.Raw else role for role in roles])
 
 
-def stop_underneath(number: int = 0) -> None:
-    """Stop the camera itself, so that whoever uses it waits in vain, as when its cable is pulled."""
-    _stop(libcamera.CameraManager.singleton().cameras[number])
+def stop_underneath(camera_id: str) -> None:
+    """Stop the camera itself: requests fail, as when its cable is pulled."""
+    _stop(libcamera.CameraManager.singleton().get(camera_id))
+
+
+def fall_silent(camera_id: str) -> None:
+    """Deliver no more frames until the camera is started anew, without a fault that anybody could see."""
+    _SHUTTERS[camera_id].silent = True
 
 
 Camera.start, Camera.stop, Camera.queue_request = _paced_start, _paced_stop, _paced_queue
 Camera.generate_configuration = _without_raw
 picamera2.picamera2.DmaAllocator = PlaneAllocator
+picamera2.picamera2.CompletedRequest = CountedRequest

@@ -1,0 +1,1 @@
+"""What tools/labs/camera is made of."""
