@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from pydantic import TypeAdapter
 
 from edgetpu import endurance, faults, parent_killed
 from edgetpu.kit import ROOT, Kit
+from edgetpu.measuring import inhabitants
 
 
 def fault(kit: Kit, folder: Path, name: str, plan: dict[str, float]) -> faults.Record:
@@ -61,6 +64,9 @@ def in_own_process(kind: type[Result], kit: Kit, folder: Path, timeout: float, *
         finally:
             process.kill()
             process.wait()
+            for pid in inhabitants(folder):  # what it failed to take with it
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     if process.returncode or not result:
         raise RuntimeError(f"{order}: exit {process.returncode}\n{log.read_text('utf-8')[-4000:]}")
     return TypeAdapter(kind).validate_json(result)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
@@ -246,10 +247,13 @@ class Rig:
         return event_id
 
     def _wait_for_the_last(self) -> None:
-        """What lives on a process of ours ends by itself when that is gone; give it a moment."""
-        limit = time.monotonic() + 2.0
-        while inhabitants(self.world.folder) and time.monotonic() < limit:
-            time.sleep(0.02)
+        """Threads are joined a moment before they are gone, and what lives on a process of ours ends after it: 2 s."""
+
+        def all_gone() -> bool:
+            return not inhabitants(self.world.folder) and holdings().threads <= self._before.threads
+
+        with suppress(TimeoutError):
+            wait_until(all_gone, 2.0, str)
 
     def _tally(self, seconds: float, after: Holdings) -> Tally:
         counters = self.pipeline.counters()
