@@ -227,7 +227,12 @@ class TestDemo:
     def test_boxes_are_seen_and_q_ends_it_in_good_order(self, x_server: XServer, tmp_path: Path) -> None:
         demo = self.start(tmp_path)
         self.wait_for_a_person(demo, x_server)
-        assert awaited(lambda: demo.poll() is not None, lambda: (x_server.press("q"), signal.sigtimedwait([], 0.2)))
+
+        def press_q() -> None:
+            x_server.press("q")
+            signal.sigtimedwait([], 0.2)
+
+        assert awaited(lambda: demo.poll() is not None, press_q)
         out, err = demo.communicate(timeout=LIMIT)
         assert (demo.returncode, "Traceback" in err) == (0, False), err
         summary = json.loads(out)
