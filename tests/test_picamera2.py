@@ -230,12 +230,16 @@ class TestSettings:
             ({"size": (9000, 5000)}, "size 9000x5000: it would give 4608x2592: set size = [4608, 2592]"),
             ({"sensor_mode": (1000, 1000)}, "sensor_mode 1000x1000: it has no such mode: `edgecam cameras` lists them"),
             ({"gain": 40.0}, "gain 40: allowed is 1 to 16"),
-            ({"exposure": 0.5}, "exposure 0.5: allowed is 0.0001 to 0.066666"),
+            ({"exposure": 0.5, "fps": 2.0}, "exposure 0.5: allowed is 0.0001 to 0.066666"),
             ({"focus": 50.0}, "focus 50: allowed is 0 to 15"),
         ],
     )
     def test_what_the_camera_cannot_is_refused(self, board: Board, keys: dict[str, Any], complaint: str) -> None:
         assert f"camera 0 (imx708): {complaint}" in refused(board, InputError, **keys)
+
+    def test_an_exposure_longer_than_a_frame_is_refused(self, board: Board) -> None:
+        said = refused(board, InputError, exposure=0.1)
+        assert said == "exposure 0.1: longer than a frame at 30 fps: at most 0.0333, or fewer frames"
 
     @pytest.mark.parametrize("key", ["focus", "awb"])
     def test_what_the_camera_lacks_is_refused(self, board: Board, key: str) -> None:

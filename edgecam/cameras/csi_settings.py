@@ -134,6 +134,11 @@ def _rate(settings: CsiSettings) -> Controls:
 def _exposure(settings: CsiSettings) -> Controls:
     controls: Controls = {}
     if settings.exposure is not None:
+        if settings.exposure > 1 / settings.fps:
+            raise InputError(
+                f"exposure {settings.exposure:g}: longer than a frame at {settings.fps:g} fps: at most"
+                f" {1 / settings.fps:.4f}, or fewer frames"
+            )
         controls["ExposureTime"] = round(settings.exposure * 1e6)
     if settings.gain is not None:
         controls["AnalogueGain"] = settings.gain
