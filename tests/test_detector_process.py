@@ -174,6 +174,7 @@ def test_a_failed_inference_is_told_and_ends_it(start: Start) -> None:
     assert collected(process)
     for _ in range(SLOTS):
         process.submit(np.ones((1, 2, 2, 3), np.float32))
+    wait_until_dead(process)  # with the second one unread: its channel is reset before its last words are heard
     with pytest.raises(DetectorError, match=r"^cpu: inference failed \(gather index out of bounds"):
         process.collect(LIMIT)
     assert process.under_way == 0
