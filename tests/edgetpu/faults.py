@@ -33,7 +33,8 @@ class Plan:
     open_timeout: float = 30.0
 
 
-Act = Callable[[Rig, Plan], None]
+Act = Callable[[Rig, Plan], float | None]
+"""Does something to a rig; returns when it took effect, monotonic seconds, where that was not as it was called."""
 
 
 def nothing(rig: Rig, plan: Plan) -> None:
@@ -50,8 +51,7 @@ class Fault:
 
     `prepare` is done before edgecam starts. `strike` is done while the Edge TPU works; without one the fault is there
     at start. `last` is how long it lasts, from the moment on at which the CPU has taken over; `clear` mends it, and
-    where it is nothing, the strike is all there is. `begin` tells when the Edge TPU could be had again, where that is
-    neither the end of `clear` nor the strike.
+    where it is nothing, the Edge TPU can be had again as soon as it was struck.
     """
 
     name: str
@@ -59,12 +59,15 @@ class Fault:
     clear: Act = nothing
     prepare: Act = nothing
     last: Act = wait_out
-    begin: Callable[[Rig], float] | None = None
 
 
 def controlled(**control: Any) -> Act:
     """Set the stand-in so."""
-    return lambda rig, plan: rig.world.set(**control)
+
+    def act(rig: Rig, plan: Plan) -> None:
+        rig.world.set(**control)
+
+    return act
 
 
 def plug(rig: Rig, plan: Plan) -> None:
@@ -84,13 +87,15 @@ def kill_child(rig: Rig, plan: Plan) -> None:
     os.kill(rig.child, signal.SIGKILL)
 
 
-def abort_idle(rig: Rig, plan: Plan) -> None:
+def abort_idle(rig: Rig, plan: Plan) -> float:
     """The camera is held, so nothing is under way; it goes on once the loss was noticed all the same."""
     rig.camera.seen.clear()
     time.sleep(STEADY)
+    struck = time.monotonic()
     rig.world.set(fault="abort_idle")
     rig.wait_until(lambda: rig.detector.info.device == "cpu", "sign that the loss was noticed")
     rig.camera.seen.set()
+    return struck
 
 
 def open_slowly(rig: Rig, plan: Plan) -> None:
@@ -98,8 +103,7 @@ def open_slowly(rig: Rig, plan: Plan) -> None:
     rig.world.plug()
 
 
-def opened(rig: Rig) -> float:
-    """When the stick was opened, in monotonic seconds; waits for it."""
+def wait_until_open(rig: Rig, plan: Plan) -> float:
     return float(rig.world.wait_for(timeout=60.0, event="open", fine=True)["time"])
 
 
@@ -154,8 +158,9 @@ def lock_away(rig: Rig, plan: Plan) -> None:
     strangers.launch("-c", _LOCKER, str(lock_path(list_edge_tpus()[0])))
 
 
-def steal(rig: Rig, plan: Plan) -> None:
+def steal(rig: Rig, plan: Plan) -> float:
     strangers.launch(str(USER), str(rig.world.library), "usb:0", str(rig.kit.pair.edgetpu))
+    return float(rig.world.wait_for(event="abort", why="stolen")["time"])
 
 
 def dismiss_strangers(rig: Rig, plan: Plan) -> None:
@@ -183,7 +188,7 @@ FAULTS = (
     Fault("segfault", controlled(fault="segv"), clear=controlled(fault=None)),
     Fault("hang in invoke", controlled(fault="hang"), clear=controlled(fault=None)),
     Fault("hang in open", prepare=plugged_and(open_fault="hang"), last=until_killed, clear=controlled(open_fault=None)),
-    Fault("slow open", prepare=open_slowly, last=nothing, begin=opened),
+    Fault("slow open", prepare=open_slowly, last=nothing, clear=wait_until_open),
     Fault("unplug and replug", unplug, clear=plug),
     Fault("replug without firmware", unplug, clear=plug_without_firmware),
     Fault("child killed", kill_child, last=nothing),
@@ -244,13 +249,12 @@ def _drive(fault: Fault, rig: Rig, plan: Plan) -> tuple[float, float]:
     if fault.strike:
         rig.wait_for(STICK, struck)
         time.sleep(STEADY)
-        struck = time.monotonic()
-        fault.strike(rig, plan)
+        now = time.monotonic()
+        struck = fault.strike(rig, plan) or now
     on_cpu = rig.wait_for("cpu", struck)
     fault.last(rig, plan)
-    fault.clear(rig, plan)
-    mended = struck if fault.clear is nothing else time.monotonic()
-    begin = fault.begin(rig) if fault.begin else mended
+    now = struck if fault.clear is nothing else time.monotonic()
+    mended = fault.clear(rig, plan) or now
     back = rig.wait_for(STICK, on_cpu)
     rig.finish_walk()
-    return on_cpu - struck, back - begin
+    return on_cpu - struck, back - mended

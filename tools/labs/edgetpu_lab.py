@@ -196,7 +196,8 @@ def _judge(problems: Iterable[str]) -> None:
     """Exit with 1 and say why, where anything is wrong."""
     found = list(problems)
     for problem in found:
-        typer.echo(problem, err=True)
+        first, *others = problem.strip().splitlines()
+        typer.echo(f"{first} … {others[-1]}" if others else first, err=True)
     if found:
         raise typer.Exit(1)
 
