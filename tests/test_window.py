@@ -258,6 +258,18 @@ class TestDemo:
         assert "Traceback" not in err
         assert not x_server.screen.any()
 
+    def test_run_shows_what_the_configuration_names(self, x_server: XServer, tmp_path: Path) -> None:
+        config = tmp_path / "edgecam.toml"
+        config.write_text(
+            'data_dir = "data"\n[video]\nenabled = false\n[display]\nenabled = true\nbackend = "window"\n'
+            '[cameras.front]\ntype = "synthetic"\nsize = [320, 180]\nduration = 2.0\n'
+        )
+        command = [sys.executable, "-m", "edgecam", "run", "-c", str(config), "--json"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=LIMIT, check=True)
+        summary = json.loads(done.stdout)
+        assert summary["display"]["state"] == "showing 1920x1080 on x11"
+        assert summary["display"]["shown"] + summary["display"]["skipped"] == summary["frames_written"] > 0
+
     def test_no_x_server_stops_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DISPLAY", ":4999")
         out, err = self.start(tmp_path).communicate(timeout=10 * LIMIT)

@@ -41,3 +41,13 @@ want_compiler() {
     fi
     echo "edgecam: no C compiler, so no Edge TPU tests: apt-get install gcc libc6-dev" >&2
 }
+
+# The tests look at a real window, on an X server without a monitor; where none can be had they skip, and say so.
+want_x_server() {
+    command -v Xvfb >/dev/null && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "edgecam: installing xvfb, for the tests of the window" >&2
+        apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends xvfb >&2 && return 0
+    fi
+    echo "edgecam: no X server, so no tests of the window: apt-get install xvfb" >&2
+}

@@ -35,6 +35,8 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     with console.progress("watching") as advance:
         app.run(_Progress(app, advance))
     summary = summarise(app.counters(), app.detectors(), clock)
+    if app.display is not None:
+        summary["display"] = app.display.summary()
     if as_json:
         console.emit_json(summary)
     else:
