@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgecam import detectors
 from edgecam.detectors import runtime
 from edgecam.detectors.picture import level_table
+from edgecam.detectors.ssd import dequantised
 from edgecam.detectors.tflite import TfliteDetector, automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.modelfile import ModelFile
@@ -292,3 +293,8 @@ def test_threads_are_given_up_only_where_a_class_would_be_lost(
     tmp_path: Path, options: dict[str, float], threads: int
 ) -> None:
     assert fitting_threads(ModelFile.load(write(tmp_path, regular(**options))), 2) == threads
+
+
+def test_what_was_never_written_behind_the_count_does_no_harm() -> None:
+    signalling = np.array([0x7F800001], np.uint32).view(np.float32)  # a NaN that complains when it is converted
+    assert np.isnan(dequantised(signalling, 0.0, 0)).all()
