@@ -103,6 +103,12 @@ def open_slowly(rig: Rig, plan: Plan) -> None:
     rig.world.plug()
 
 
+def until_given_up_on(rig: Rig, plan: Plan) -> None:
+    """Until it has failed so often that edgecam waits longest before it tries again, just after the last time."""
+    rig.wait_until(lambda: sum(entry["event"] == "fault" for entry in rig.world.log()) >= 4, "fourth failure")
+    time.sleep(STEADY)
+
+
 def wait_until_open(rig: Rig, plan: Plan) -> float:
     return float(rig.world.wait_for(timeout=60.0, event="open", fine=True)["time"])
 
@@ -191,6 +197,12 @@ FAULTS = (
     Fault("slow open", prepare=open_slowly, last=nothing, clear=wait_until_open),
     Fault("unplug and replug", unplug, clear=plug),
     Fault("replug without firmware", unplug, clear=plug_without_firmware),
+    Fault(
+        "aborts over and over, opens in 3 s",
+        controlled(fault="abort", open_ms=3000),
+        last=until_given_up_on,
+        clear=controlled(fault=None),
+    ),
     Fault("child killed", kill_child, last=nothing),
     Fault("old-ABI libedgetpu", prepare=plugged_and(old_abi=1), clear=controlled(old_abi=None)),
 )
