@@ -143,7 +143,7 @@ def test_a_camera_that_stalls_is_a_fault_for_capture(socket: Socket) -> None:
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ({"open": errno.ENOENT}, "no such device: is the camera plugged in? There is /dev/v4l/by-id/usb-other"),
+        ({"open": errno.ENOENT}, "no such device: is the camera plugged in? (there is /dev/v4l/by-id/usb-other"),
         ({"open": errno.EACCES}, "no permission: add this user to the group video"),
         ({"open": errno.ENODEV}, "the camera is gone: is it plugged in?"),
         ({"configure": errno.EBUSY}, f"in use by another program: stop that one (`fuser -v {PATH}` names it)"),
@@ -176,7 +176,7 @@ def test_a_mode_that_it_has_not_is_the_users_mistake(socket: Socket, options: di
 
 def test_what_is_no_camera_is_the_users_mistake(socket: Socket) -> None:
     socket.captures = False
-    with pytest.raises(InputError, match="not a capture device that edgecam can read There is") as caught:
+    with pytest.raises(InputError, match="not a capture device that edgecam can read \(there is") as caught:
         camera_on(socket).open()
     assert PATH in str(caught.value)
     socket.trouble = {"identity": errno.ENOTTY}

@@ -182,4 +182,4 @@ class V4l2Camera(Camera):
 def _others() -> str:
     """The cameras that are there, for a message."""
     there = [camera.path for camera in attached()]
-    return f" There is {', '.join(there)}" if there else ""
+    return f" (there is {', '.join(there)})" if there else ""
