@@ -176,7 +176,7 @@ def test_a_mode_that_it_has_not_is_the_users_mistake(socket: Socket, options: di
 
 def test_what_is_no_camera_is_the_users_mistake(socket: Socket) -> None:
     socket.captures = False
-    with pytest.raises(InputError, match="not a capture device that edgecam can read \(there is") as caught:
+    with pytest.raises(InputError, match=r"not a capture device that edgecam can read \(there is") as caught:
         camera_on(socket).open()
     assert PATH in str(caught.value)
     socket.trouble = {"identity": errno.ENOTTY}
