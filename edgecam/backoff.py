@@ -13,11 +13,14 @@ class Backoff:
         self._due = float("-inf")
         self.since: float | None = None
 
-    def failed(self, now: float) -> float:
-        """Note a failure; returns the wait in seconds until the next try. `since` is the first failure's time."""
+    def failed(self, now: float, limit: float | None = None) -> float:
+        """Note a failure; returns the wait in seconds until the next try. `since` is the first failure's time.
+
+        `limit` is another longest wait, for this once.
+        """
         if self.since is None:
             self.since = now
-        wait = min(self._limit, self._first * 2.0**self._failures)
+        wait = min(self._limit if limit is None else limit, self._first * 2.0**self._failures)
         self._failures += 1
         self._due = now + wait
         return wait

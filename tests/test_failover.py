@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecam.detectors.edgetpu import EdgeTpu
 from edgecam.detectors.failover import FailoverDetector
-from edgecam.detectors.seat import FIRMWARE_LIMIT, GONE_LIMIT, LONGEST_WAIT
+from edgecam.detectors.seat import FIRMWARE_LIMIT, GONE_LIMIT, LONGEST_WAIT, PATIENCE, RARE_WAIT
 from edgecam.detectors.watch import TpuWatch
 from edgecam.errors import DetectorError, ModelError
 from edgecam.models import ModelPair
@@ -252,8 +252,27 @@ def test_one_that_fails_again_and_again_is_tried_less_and_less_but_never_given_u
     for _ in range(600):
         world.hosts[-1].fault = "usb:2-1: refused"
         world.pass_time(0.1)
-    assert 8 <= len(world.hosts) <= 12
+    assert 18 <= len(world.hosts) <= 22
     world.pass_time(LONGEST_WAIT + 0.5)
+    assert world.where == "usb:2-1"
+
+
+def test_one_that_fails_for_long_is_tried_rarely_until_it_is_replugged(world: World) -> None:
+    world.plug()
+    world.detector.open()
+    for _ in range(int(PATIENCE + 2 * RARE_WAIT)):
+        world.hosts[-1].fault = "usb:2-1: refused"
+        world.pass_time(1.0)
+    tried = len(world.hosts)
+    world.hosts[-1].fault = "usb:2-1: refused"
+    world.pass_time(RARE_WAIT / 2)
+    assert len(world.hosts) <= tried + 1
+    world.hosts[-1].fault = "usb:2-1: refused"
+    world.pass_time(0.1)
+    world.unplug()
+    world.pass_time(1.0)
+    world.plug()
+    world.pass_time(2.0)
     assert world.where == "usb:2-1"
 
 
@@ -264,7 +283,7 @@ def test_one_that_dies_soon_after_each_opening_is_tried_less_and_less(world: Wor
         world.pass_time(1.0)
         if world.where == "usb:2-1":
             world.hosts[-1].fault = "usb:2-1: died of SIGABRT"
-    assert 6 <= len(world.hosts) <= 10
+    assert 12 <= len(world.hosts) <= 22
 
 
 def test_two_edge_tpus_share_the_work_and_the_answers_stay_in_order(world: World) -> None:

@@ -19,8 +19,12 @@ from edgecam.types import Inference
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 8.0
-"""Longest wait between two tries, seconds: an Edge TPU that can be had again is back within ten."""
+LONGEST_WAIT = 3.0
+"""Longest wait between two tries, seconds: an Edge TPU that can be had again is back within ten, opening included."""
+PATIENCE = 300.0
+"""After so many seconds without success the tries become rare: each costs a second of a Pi's CPU."""
+RARE_WAIT = 30.0
+"""Longest wait between two of them. One that is pulled and plugged in again begins anew."""
 GONE_LIMIT = 3.0
 """A running Edge TPU that the kernel has not shown for so long is lost, also where libedgetpu has not noticed."""
 FIRMWARE_LIMIT = 6.0
@@ -78,7 +82,7 @@ class Seat:
         self._tpu = tpu
         self._host = host
         self._hosted: Hosted | None = None
-        self._backoff = Backoff(limit=LONGEST_WAIT)
+        self._backoff = Backoff()
         self._said = ""
         self._seen = 0.0
         self._ready_at = 0.0
@@ -179,4 +183,6 @@ class Seat:
     def _fail(self, reason: str, now: float) -> None:
         self.close()
         self.reason = reason
-        self._backoff.failed(now)
+        since = self._backoff.since
+        hopeless = since is not None and now - since > PATIENCE
+        self._backoff.failed(now, RARE_WAIT if hopeless else LONGEST_WAIT)
