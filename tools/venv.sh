@@ -1,11 +1,13 @@
 # Sourced by the other tools: makes a virtual environment with edgecam in it, once, and again when pyproject.toml changes.
 # shellcheck shell=bash
 
-# make_venv FOLDER EXTRAS: FOLDER is relative to the checkout; EXTRAS is a list as in pip's brackets, or empty.
+# make_venv FOLDER EXTRAS [OPTION...]: FOLDER is relative to the checkout; EXTRAS is a list as in pip's brackets, or
+# empty; the options are those of `python -m venv`.
 # Speaks on stderr only. The interpreter is $PYTHON, python3 unless set.
 make_venv() {
     local folder=$1 extras=$2 python=${PYTHON:-python3} stamp
-    stamp=$("$python" --version 2>&1; echo "$extras"; sha256sum pyproject.toml) || return 1
+    shift 2
+    stamp=$("$python" --version 2>&1; echo "$extras${*:+ $*}"; sha256sum pyproject.toml) || return 1
     [ "$(cat "$folder/edgecam-stamp" 2>/dev/null)" = "$stamp" ] && return 0
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         echo "edgecam: $("$python" --version 2>&1) is too old: set PYTHON to a Python 3.11 or newer" >&2
@@ -14,7 +16,7 @@ make_venv() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null || install_venv_module || return 1
     echo "edgecam: setting up $folder (about a minute, once)" >&2
     rm -rf "$folder"
-    "$python" -m venv "$folder" >&2 || return 1
+    "$python" -m venv "$@" "$folder" >&2 || return 1
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2 || {
         echo "edgecam: the packages could not be installed; see the lines above (is the package index reachable?)" >&2
         return 1
