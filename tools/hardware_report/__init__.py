@@ -1,0 +1,1 @@
+"""The steps of tools/hardware-check and the report that they make."""
