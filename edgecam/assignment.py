@@ -2,67 +2,91 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
+from math import inf
 
-Floats = NDArray[np.float64]
+Gains = Mapping[tuple[int, int], float]
 Pairs = list[tuple[int, int]]
 
 
-def best_pairs(gains: Floats) -> Pairs:
-    """The pairing of rows and columns of `gains` [n, m] with the greatest total gain, ordered by row.
+def best_pairs(gains: Gains) -> Pairs:
+    """The one-to-one pairing of rows and columns with the greatest total gain, ordered by row.
 
-    A pair without a gain (zero or less) is never made. Optimal, not greedy: in a crowd, the greedy pairing gives the
-    neighbour's box away.
+    `gains` says what a pair (row, column) is worth; one that is not there, or not above zero, is never made. Optimal,
+    not greedy: in a crowd, the greedy pairing gives the neighbour's box away.
     """
-    possible = gains > 0
-    rows, columns = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
-    useful = np.maximum(gains[np.ix_(rows, columns)], 0)
-    chosen = _cheapest(-useful) if rows.size <= columns.size else [(r, c) for c, r in _cheapest(-useful.T)]
-    return sorted((int(rows[r]), int(columns[c])) for r, c in chosen if useful[r, c] > 0)
+    most: dict[int, float] = {}
+    favourites: dict[int, int] = {}
+    for (row, column), gain in gains.items():
+        if gain > most.get(row, 0.0):
+            most[row], favourites[row] = gain, column
+    if len(set(favourites.values())) < len(favourites):
+        return _Contest(gains, most, favourites).settled()
+    return sorted(favourites.items())  # every row has the best it could have: no pairing is better
 
 
-def _cheapest(costs: Floats) -> Pairs:
-    """The cheapest assignment of a column to every row of `costs` [n, m], n <= m; O(n^2 m).
+class _Contest:
+    """Pairs for rows of which several want the same column, by shortest augmenting paths.
 
-    Shortest augmenting paths as in D. F. Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
-    Transactions on Aerospace and Electronic Systems 52(4), 2016. First every row takes its own cheapest column
-    where that is free, which in practice leaves few paths to search.
+    As in D. F. Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Transactions on Aerospace and
+    Electronic Systems 52(4), 2016, but only the offers are looked at, and every row has one more: to stay alone, at no
+    gain. The prices of columns and the profits of rows prove the pairing: no row could gain more than its profit
+    elsewhere, the price of the column deducted.
     """
-    rows, columns = costs.shape
-    row_of, column_of = [-1] * columns, [-1] * rows
-    for row, column in enumerate(costs.argmin(axis=1).tolist() if rows else ()):
-        if row_of[column] < 0:
-            row_of[column], column_of[row] = row, column
-    row_price, column_price = costs.min(axis=1, initial=0), np.zeros(columns)
-    for start in range(rows):
-        if column_of[start] < 0:
-            _augment(start, costs, (row_price, column_price), (row_of, column_of))
-    return list(enumerate(column_of))
 
+    def __init__(self, gains: Gains, most: dict[int, float], favourites: dict[int, int]) -> None:
+        """First, rows take the columns they like best; the first to come has it. That leaves few paths to search."""
+        self._offers: dict[int, dict[int, float]] = {}
+        for (row, column), gain in gains.items():
+            if gain > 0:
+                self._offers.setdefault(row, {})[column] = gain
+        self._profits = most.copy()
+        self._prices: dict[int, float] = {}
+        self._row_of = {column: row for row, column in reversed(favourites.items())}
+        self._column_of = {row: column for column, row in self._row_of.items()}
 
-def _augment(start: int, costs: Floats, prices: tuple[Floats, Floats], matched: tuple[list[int], list[int]]) -> None:
-    """Assign a column to the row `start` along the cheapest chain of swaps; updates prices and matching in place."""
-    row_price, column_price = prices
-    row_of, column_of = matched
-    columns = costs.shape[1]
-    shortest, previous = np.full(columns, np.inf), np.full(columns, start)
-    scanned = np.zeros(columns, bool)
-    visited: list[int] = []
-    row, column, length = start, -1, 0.0
-    while row >= 0:
-        visited.append(row)
-        reduced = length + costs[row] - row_price[row] - column_price
-        shorter = ~scanned & (reduced < shortest)
-        shortest[shorter], previous[shorter] = reduced[shorter], row
-        column = int(np.where(scanned, np.inf, shortest).argmin())
-        length = float(shortest[column])
-        scanned[column] = True
-        row = row_of[column]
-    row_price[start] += length
-    for row in visited[1:]:
-        row_price[row] += length - shortest[column_of[row]]
-    column_price[scanned] -= length - shortest[scanned]
-    while row != start:
-        row = int(previous[column])
-        row_of[column], column_of[row], column = row, column, column_of[row]
+    def settled(self) -> Pairs:
+        for row in self._offers:
+            if row not in self._column_of:
+                self._place(row)
+        return sorted((row, column) for row, column in self._column_of.items() if column >= 0)
+
+    def _place(self, start: int) -> None:
+        """Find the row `start` a column, by the cheapest chain of rows each of which steps aside for the one before."""
+        prices, row_of = self._prices, self._row_of
+        reached: dict[int, float] = {}
+        pending: dict[int, float] = {}
+        previous: dict[int, int] = {}
+        row, length = start, 0.0
+        while True:
+            beginning = length + self._profits[row]
+            for column, gain in self._offers[row].items():
+                cost = beginning - gain + prices.get(column, 0.0)
+                if cost < pending.get(column, inf) and column not in reached:
+                    pending[column], previous[column] = cost, row
+            pending[~row], previous[~row] = beginning, row  # to stay alone: a column below zero that only this row has
+            column = min(pending, key=pending.__getitem__)
+            length = reached[column] = pending.pop(column)
+            if column not in row_of:
+                break
+            row = row_of[column]
+        self._reprice(start, reached, length)
+        self._shift(start, column, previous)
+
+    def _shift(self, start: int, column: int, previous: Mapping[int, int]) -> None:
+        """Pair along the chain, from its end at the free `column` back to `start`."""
+        while True:
+            row = previous[column]
+            left = self._column_of.get(row, column)
+            self._row_of[column], self._column_of[row] = row, column
+            if row == start:
+                return
+            column = left
+
+    def _reprice(self, start: int, reached: Mapping[int, float], length: float) -> None:
+        """Columns that had to be left grow dearer by what that spared, so that every row is content again."""
+        self._profits[start] -= length
+        for column, cost in reached.items():
+            self._prices[column] = self._prices.get(column, 0.0) + length - cost
+            if column in self._row_of:
+                self._profits[self._row_of[column]] -= length - cost

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import compress, count
 from math import isfinite
-from statistics import median
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ _SAME_OBJECT_IOU = 0.4
 _LEAST_INSIDE = 0.2
 #: A narrower or lower box is none, whatever the resolution.
 _SMALLEST = 1e-4
+#: Who chooses among what, in this order: confirmed tracks or not, among strong detections or weak ones.
+_ROUNDS = ((True, True), (True, False), (False, True))
 #: Bounds on tracks, and on detections of one frame.
 _MOST = 64
 
@@ -41,42 +43,49 @@ class _Identity:
 
     track_id: int
     label: str
-    seen: BBox
+    bbox: BBox
     last_hit: float
     recent_scores: deque[float]
     recent_hits: deque[bool]
+    score: float = 0.0
     hits: int = 0
     misses: int = 0
     confirmed: bool = False
+    present: bool = True
     votes: dict[str, float] = field(default_factory=dict)
 
     def hit(self, timestamp: float, detection: Detection, confirm_hits: int) -> None:
-        self.seen, self.last_hit = detection.bbox, timestamp
+        label, score = detection.label, detection.score
+        self.bbox, self.last_hit = detection.bbox, timestamp
         self.hits += 1
         self.misses = 0
         self.recent_hits.append(True)
-        self.recent_scores.append(detection.score)
-        self.votes[detection.label] = self.votes.get(detection.label, 0.0) + detection.score
-        if self.votes[detection.label] > self.votes.get(self.label, 0.0):
-            self.label = detection.label
+        self.recent_scores.append(score)
+        self.score = _median(self.recent_scores)
+        self.votes[label] = self.votes.get(label, 0.0) + score
+        if self.votes[label] > self.votes.get(self.label, 0.0):
+            self.label = label
         self.confirmed = self.confirmed or sum(self.recent_hits) >= confirm_hits
 
-    def miss(self) -> None:
+    def miss(self, x: float, y: float, width: float, height: float) -> None:
+        """It must be at this centre now, with these sides."""
+        self.bbox = BBox(_cut(x - width / 2), _cut(y - height / 2), _cut(x + width / 2), _cut(y + height / 2))
+        self.present = self.bbox.area >= _LEAST_INSIDE * (width * height)
         self.misses += 1
         self.recent_hits.append(False)
 
-    def track(self, predicted: list[float], velocity: list[float]) -> Track:
+    def track(self, velocity_x: float, velocity_y: float) -> Track:
         """The track as it stands: where it was seen, or else where it must be."""
-        return Track(
-            track_id=self.track_id,
-            label=self.label,
-            score=median(self.recent_scores),
-            bbox=BBox(*predicted) if self.misses else self.seen,
-            hits=self.hits,
-            misses=self.misses,
-            velocity=BBox(*velocity),
-            confirmed=self.confirmed,
-            predicted=self.misses > 0,
+        return Track(  # by position: by keyword it takes a third longer, and this runs for every object in every frame
+            self.track_id,
+            self.label,
+            self.score,
+            self.bbox,
+            self.hits,
+            self.misses,
+            BBox(velocity_x, velocity_y, velocity_x, velocity_y),
+            self.confirmed,
+            self.misses > 0,
         )
 
 
@@ -128,10 +137,10 @@ class Tracker:
         hits = self._match(candidates, boxes) if candidates and self._identities else {}
         self._record(hits, candidates, boxes)
         self._give_up()
-        self._begin([n for n in range(len(candidates)) if n not in hits.values()], candidates, boxes)
-        predicted = np.clip(kalman.to_edges(self._states[kalman.VALUE]), 0, 1).tolist()
-        velocities = kalman.to_edges(self._states[kalman.VELOCITY]).tolist()
-        return tuple(i.track(p, v) for i, p, v in zip(self._identities, predicted, velocities, strict=True))
+        taken = set(hits.values())
+        self._begin([n for n in range(len(candidates)) if n not in taken], candidates, boxes)
+        velocities = self._states[kalman.VELOCITY, :, :2].tolist()  # of the centre: sizes have none
+        return tuple([i.track(*velocity) for i, velocity in zip(self._identities, velocities, strict=True)])
 
     def _advance(self, timestamp: float) -> None:
         """Move all tracks on to `timestamp`; after a gap so long that anything would fit, they end."""
@@ -143,56 +152,65 @@ class Tracker:
 
     def _match(self, candidates: list[Detection], boxes: Floats) -> dict[int, int]:
         """Row of a track to number of its detection, in three rounds, each among what the ones before left."""
-        gains = self._gains(candidates, boxes)
-        strong = [n for n, detection in enumerate(candidates) if detection.score >= self._high_score]
-        weak = [n for n, detection in enumerate(candidates) if detection.score < self._high_score]
-        sure = [row for row, identity in enumerate(self._identities) if identity.confirmed]
-        unsure = [row for row, identity in enumerate(self._identities) if not identity.confirmed]
+        rounds: dict[tuple[bool, bool], dict[tuple[int, int], float]] = {who: {} for who in _ROUNDS}
+        for row, n, gain in self._gains(candidates, boxes):
+            who = self._identities[row].confirmed, candidates[n].score >= self._high_score
+            if who in rounds:
+                rounds[who][row, n] = gain
         hits: dict[int, int] = {}
-        for rows, numbers in ((sure, strong), (sure, weak), (unsure, strong)):
+        for gains in rounds.values():
             taken = set(hits.values())
-            rows_left, numbers_left = [r for r in rows if r not in hits], [n for n in numbers if n not in taken]
-            if rows_left and numbers_left:
-                pairs = best_pairs(gains[np.ix_(rows_left, numbers_left)])
-                hits.update((rows_left[row], numbers_left[column]) for row, column in pairs)
+            left = {(row, n): gain for (row, n), gain in gains.items() if row not in hits and n not in taken}
+            hits.update(best_pairs(left))
         return hits
 
-    def _gains(self, candidates: list[Detection], boxes: Floats) -> Floats:
-        """What it is worth to give each track (row) each detection (column); 0: not possible.
+    def _gains(self, candidates: list[Detection], boxes: Floats) -> Iterator[tuple[int, int, float]]:
+        """What it is worth to give a track (row) a detection (number), for the pairs where that is possible.
 
         1 to 2 by overlap; 0 to 1 by nearness where there is too little of it, and by overlap across labels.
         """
         predicted = self._states[kalman.VALUE]
-        overlaps = _overlaps(predicted, boxes)
-        nearness = 1 - kalman.centre_distances(self._states, boxes) / _FARTHEST
-        areas, others = _areas(predicted)[:, None], _areas(boxes)[None, :]
-        alike = np.maximum(areas, others) <= _GREATEST_RESIZE**2 * np.minimum(areas, others)
-        labels = np.array([identity.label for identity in self._identities], dtype=object)
-        same = labels[:, None] == np.array([detection.label for detection in candidates], dtype=object)[None, :]
-        within = np.where(overlaps >= self._iou_threshold, 1 + overlaps, nearness * alike)
-        gains: Floats = np.where(same, within, overlaps * (overlaps >= _CROSS_LABEL_IOU))
-        return gains
+        areas, others = _areas(predicted), _areas(boxes)
+        overlaps = _overlaps(kalman.to_edges(predicted), areas, kalman.to_edges(boxes), others)
+        distances = kalman.centre_distances(self._states, boxes)
+        # Most pairs cannot be, under any label: they are sorted out all at once, before the rules look at each.
+        thinkable = (distances < _FARTHEST) | (overlaps >= min(self._iou_threshold, _CROSS_LABEL_IOU))
+        pairs = thinkable.ravel().nonzero()[0]
+        track_areas, box_areas = areas.tolist(), others.tolist()
+        for pair, overlap, distance in zip(
+            pairs.tolist(), overlaps.take(pairs).tolist(), distances.take(pairs).tolist(), strict=True
+        ):
+            row, n = divmod(pair, len(candidates))
+            if self._identities[row].label != candidates[n].label:
+                if overlap >= _CROSS_LABEL_IOU:
+                    yield row, n, overlap
+            elif overlap >= self._iou_threshold:
+                yield row, n, 1 + overlap
+            elif _alike(track_areas[row], box_areas[n]):
+                yield row, n, 1 - distance / _FARTHEST
 
     def _record(self, hits: dict[int, int], candidates: list[Detection], boxes: Floats) -> None:
-        for row, identity in enumerate(self._identities):
-            if row in hits:
-                identity.hit(self._now, candidates[hits[row]], self._confirm_hits)
-            else:
-                identity.miss()
+        for row, n in hits.items():
+            self._identities[row].hit(self._now, candidates[n], self._confirm_hits)
+        if len(hits) < len(self._identities):
+            predicted = self._states[kalman.VALUE].tolist()
+            for row, identity in enumerate(self._identities):
+                if row not in hits:
+                    identity.miss(*predicted[row])
         if hits:
-            rows, numbers = list(hits), list(hits.values())
-            self._states[:, rows] = kalman.corrected(self._states[:, rows], boxes[numbers])
+            rows = np.array(list(hits))
+            seen = boxes.take(list(hits.values()), axis=0)
+            self._states[:, rows] = kalman.corrected(self._states.take(rows, axis=1), seen)
 
     def _give_up(self) -> None:
-        edges = kalman.to_edges(self._states[kalman.VALUE])
-        inside = kalman.from_edges(np.clip(edges, 0, 1))
-        present = _areas(inside) >= _LEAST_INSIDE * _areas(self._states[kalman.VALUE])
-        self._keep([self._lives(i) and (p or not i.misses) for i, p in zip(self._identities, present, strict=True)])
+        self._keep([self._lives(identity) for identity in self._identities])
 
     def _lives(self, identity: _Identity) -> bool:
+        if not identity.misses:
+            return True
         if not identity.confirmed:
-            return identity.recent_hits.count(False) <= self._confirm_window - self._confirm_hits
-        return identity.misses < 2 or self._now - identity.last_hit <= self._max_age
+            return identity.present and identity.recent_hits.count(False) <= self._confirm_window - self._confirm_hits
+        return identity.present and (identity.misses < 2 or self._now - identity.last_hit <= self._max_age)
 
     def _keep(self, lives: list[bool]) -> None:
         if not all(lives):
@@ -201,13 +219,19 @@ class Tracker:
 
     def _begin(self, left: Iterable[int], candidates: list[Detection], boxes: Floats) -> None:
         """Start a track for each strong detection that none has taken, where there is not one already."""
-        for n in left:
-            if candidates[n].score < self._high_score or len(self._identities) >= _MOST:
-                break
-            box = boxes[n : n + 1]
-            if (_overlaps(self._states[kalman.VALUE], box) < _SAME_OBJECT_IOU).all():
-                self._states = np.concatenate([self._states, kalman.started(box)], axis=1)
+        strong = [n for n in left if candidates[n].score >= self._high_score]
+        if not strong:
+            return
+        tracks, starts = len(self._identities), boxes.take(strong, axis=0)
+        states = np.concatenate([self._states, kalman.started(starts)], axis=1)
+        edges, areas = kalman.to_edges(states[kalman.VALUE]), _areas(states[kalman.VALUE])
+        covers = (_overlaps(edges[tracks:], areas[tracks:], edges, areas) >= _SAME_OBJECT_IOU).tolist()
+        live = list(range(tracks))
+        for start, (n, covered) in enumerate(zip(strong, covers, strict=True)):
+            if len(live) < _MOST and not any(covered[row] for row in live):
+                live.append(tracks + start)
                 self._identities.append(self._identity(candidates[n]))
+        self._states = states.take(live, axis=1)
 
     def _identity(self, detection: Detection) -> _Identity:
         identity = _Identity(
@@ -222,22 +246,39 @@ class Tracker:
         return identity
 
 
+def _cut(edge: float) -> float:
+    return min(1.0, max(0.0, edge))
+
+
+def _median(numbers: Iterable[float]) -> float:
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2
+
+
 def _usable(detections: Iterable[Detection]) -> list[Detection]:
     """The detections that can be tracked, cut to the frame, best first."""
-    finite = [_inside(detection) for detection in detections if isfinite(detection.score + sum(detection.bbox))]
-    usable = [detection for detection in finite if min(detection.bbox.width, detection.bbox.height) >= _SMALLEST]
-    return sorted(usable, key=lambda detection: -detection.score)[:_MOST]
+    usable = []
+    for found in detections:
+        detection = found
+        xmin, ymin, xmax, ymax = found.bbox
+        if not isfinite(found.score + xmin + ymin + xmax + ymax):
+            continue
+        if xmin < 0 or ymin < 0 or xmax > 1 or ymax > 1:
+            xmin, ymin, xmax, ymax = box = BBox(_cut(xmin), _cut(ymin), _cut(xmax), _cut(ymax))
+            detection = Detection(found.label, found.score, box)
+        if xmax - xmin >= _SMALLEST and ymax - ymin >= _SMALLEST:
+            usable.append(detection)
+    return sorted(usable, key=attrgetter("score"), reverse=True)[:_MOST]
 
 
-def _inside(detection: Detection) -> Detection:
-    if min(detection.bbox) >= 0 and max(detection.bbox) <= 1:
-        return detection
-    return replace(detection, bbox=detection.bbox.clipped())
+def _alike(area: float, other: float) -> bool:
+    return max(area, other) <= _GREATEST_RESIZE**2 * min(area, other)
 
 
 def _boxes(detections: list[Detection]) -> Floats:
     """Centres and sides, float64 [n, 4]."""
-    edges = np.array([detection.bbox for detection in detections], dtype=np.float64)
+    edges = np.array([edge for detection in detections for edge in detection.bbox], dtype=np.float64)
     return kalman.from_edges(edges.reshape(-1, 4))
 
 
@@ -246,12 +287,11 @@ def _areas(boxes: Floats) -> Floats:
     return areas
 
 
-def _overlaps(boxes: Floats, others: Floats) -> Floats:
-    """IoU [n, m] of boxes [n, 4] and [m, 4], given by centres and sides; none is empty."""
-    edges, other_edges = kalman.to_edges(boxes), kalman.to_edges(others)
-    low = np.maximum(edges[:, None, :2], other_edges[None, :, :2])
-    high = np.minimum(edges[:, None, 2:], other_edges[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    shared = sides[..., 0] * sides[..., 1]
-    overlaps: Floats = shared / (_areas(boxes)[:, None] + _areas(others)[None, :] - shared)
+def _overlaps(edges: Floats, areas: Floats, other_edges: Floats, other_areas: Floats) -> Floats:
+    """IoU [n, m] of boxes with edges [n, 4] and areas [n], and [m, 4] and [m]; none is empty."""
+    # Copied with the edges first, or NumPy would loop over two numbers at a time.
+    here, there = edges.T.copy()[:, :, None], other_edges.T.copy()[:, None]
+    sides = np.maximum(np.minimum(here[2:], there[2:]) - np.maximum(here[:2], there[:2]), 0)
+    shared = sides[0] * sides[1]
+    overlaps: Floats = shared / (areas[:, None] + other_areas - shared)
     return overlaps

@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgecam.assignment import best_pairs
+from edgecam import assignment
 
 Gains = NDArray[np.float64]
+
+
+def best_pairs(gains: Gains) -> list[tuple[int, int]]:
+    """The pairs for a matrix [n, m] of gains."""
+    return assignment.best_pairs({(row, column): float(gain) for (row, column), gain in np.ndenumerate(gains)})
 
 
 @st.composite
@@ -52,6 +57,20 @@ def test_pairs_are_one_to_one_ordered_and_gainful(gains: Gains) -> None:
     assert pairs == sorted(pairs)
     assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
     assert all(gains[pair] > 0 for pair in pairs)
+
+
+@given(gain_matrices(largest=5), st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4))))
+def test_a_pair_that_is_not_there_is_one_without_a_gain(gains: Gains, absent: set[tuple[int, int]]) -> None:
+    there = {pair: float(gain) for pair, gain in np.ndenumerate(gains) if pair not in absent}
+    zeroed = np.array([[there.get((r, c), 0.0) for c in range(gains.shape[1])] for r in range(gains.shape[0])])
+    total = sum(there[pair] for pair in assignment.best_pairs(there))
+    assert np.isclose(total, best_total_by_trying_all(zeroed.reshape(gains.shape)))
+
+
+def test_of_equals_the_first_to_come_is_served() -> None:
+    assert best_pairs(np.ones((1, 3))) == [(0, 0)]
+    assert best_pairs(np.ones((3, 1))) == [(0, 0)]
+    assert best_pairs(np.ones((3, 3))) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_optimal_where_greedy_is_not() -> None:

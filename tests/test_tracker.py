@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import product
 from random import Random
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgecam.tracker import Tracker
+from edgecam import kalman
+from edgecam.tracker import Tracker, _boxes, _usable
 from edgecam.types import BBox, Detection, Track
 
 
@@ -290,6 +293,42 @@ def test_the_order_of_detections_does_not_matter(stream: list[tuple[float, list[
             continue
         first = tracker.update(timestamp, distinct)
         assert shuffled.update(timestamp, random.sample(distinct, len(distinct))) == first
+
+
+def possible_by_the_rules(tracker: Tracker, candidates: list[Detection]) -> dict[tuple[int, int], float]:
+    """The gains, pair by pair and by the book."""
+    gains: dict[tuple[int, int], float] = {}
+    for (row, identity), (n, detection) in product(enumerate(tracker._identities), enumerate(candidates)):
+        state = tracker._states[:, row : row + 1]
+        predicted = BBox(*kalman.to_edges(state[kalman.VALUE])[0].tolist())
+        measured = kalman.from_edges(np.array([detection.bbox]))
+        near = 1 - kalman.centre_distances(state, measured)[0, 0] / 9.21
+        overlap, areas = predicted.iou(detection.bbox), (predicted.area, detection.bbox.area)
+        margins = near, overlap - 0.3, overlap - 0.6, max(areas) - 2.5**2 * min(areas)
+        assume(min(abs(margin) for margin in margins) > 1e-9)
+        if identity.label != detection.label:
+            gain = overlap if overlap >= 0.6 else 0
+        elif overlap >= 0.3:
+            gain = 1 + overlap
+        else:
+            gain = near if max(areas) <= 2.5**2 * min(areas) else 0
+        if gain > 0:
+            gains[row, n] = gain
+    return gains
+
+
+@settings(max_examples=60)
+@given(streams, st.lists(detections, min_size=1, max_size=8))
+def test_gains_are_those_of_the_rules(stream: list[tuple[float, list[Detection]]], found: list[Detection]) -> None:
+    tracker = Tracker()
+    tracks = feed(tracker, [(sum(step for step, _ in stream[: n + 1]), seen) for n, (_, seen) in enumerate(stream)])
+    # Beside whatever comes, what is sure to be near: under its own label and under another, exactly and about there.
+    about = [track.bbox.toward(BBox(0.1, 0.1, 0.9, 0.9), part) for track in tracks for part in (0, 0.1, 0.4)]
+    found += [Detection(label, 0.9, box) for box in about for label in ("person", "cat") if box.area > 1e-3]
+    candidates = _usable(found)
+    assume(candidates)
+    gains = {(row, n): gain for row, n, gain in tracker._gains(candidates, _boxes(candidates)) if gain > 0}
+    assert gains == pytest.approx(possible_by_the_rules(tracker, candidates), abs=1e-9)
 
 
 Path = Callable[[float], BBox | None]
