@@ -162,8 +162,10 @@ class EventRules:
 
     def _is_due(self, told: Event, now: Event) -> bool:
         elapsed = now.timestamp - told.timestamp
-        changed = now.bbox.iou(told.bbox) < _SAME_PLACE or abs(now.score - told.score) >= _SAME_SCORE
-        return elapsed >= _HEARTBEAT or (changed and elapsed >= self._update_interval)
+        if elapsed < self._update_interval:
+            return elapsed >= _HEARTBEAT
+        changed = abs(now.score - told.score) >= _SAME_SCORE or now.bbox.iou(told.bbox) < _SAME_PLACE
+        return changed or elapsed >= _HEARTBEAT
 
     def _end(self, track_id: int, timestamp: float) -> Event:
         latest = self._open.pop(track_id).latest

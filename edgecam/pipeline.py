@@ -125,7 +125,7 @@ class Pipeline:
             frames_written=output.written,
             frames_dropped=output.missed + output.refused,
             events=self.detect.events_started,
-            events_lost=sum(outlet.events_lost for outlet in output.outlets) + self._analyses.lost,
+            events_lost=sum(outlet.events_lost for outlet in output.outlets) + self._analyses.events_lost,
         )
 
     def status(self) -> str:

@@ -117,18 +117,18 @@ class AnalysisQueue:
         self._newest = -1
         self._closed = False
         self._left = False
-        self.lost = 0
+        self.events_lost = 0
 
     def put(self, analysis: Analysis, timeout: float) -> bool:
         """Add an analysis; False where the queue stayed full for `timeout` seconds: put it again.
 
-        Once the reader has left, analyses are counted in `lost` instead.
+        Once the reader has left, analyses go nowhere; the events in them are counted in `events_lost`.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._left or len(self._analyses) < self._capacity, timeout):
                 return False
             if self._left:
-                self.lost += 1
+                self.events_lost += len(analysis.events)
                 return True
             self._analyses.append(analysis)
             self._newest = analysis.sequence

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from edgecam.errors import RingClosed
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.testing import make_frame
-from edgecam.types import Analysis
+from edgecam.types import Analysis, BBox, Event, EventType
+
+BOX = BBox(0.1, 0.1, 0.2, 0.3)
+DOG_SEEN = Event(EventType.NEW, "1", "front", 1, "dog", 0.9, 0.9, BOX, 2, 2.0, 0.0, None, 2, BOX)
 
 
 def filled(count: int, capacity: int) -> FrameRing:
@@ -120,7 +123,7 @@ def test_analyses_come_out_in_order_and_none_is_lost() -> None:
     assert not queue.put(Analysis(3, 0.0), timeout=0.0), "full: the detect thread must wait"
     assert [analysis.sequence for analysis in queue.take()] == [0, 1, 2]
     assert queue.put(Analysis(3, 0.0), timeout=0.0)
-    assert queue.lost == 0
+    assert queue.events_lost == 0
 
 
 def test_a_frame_is_covered_by_its_own_or_a_later_analysis() -> None:
@@ -134,9 +137,11 @@ def test_a_frame_is_covered_by_its_own_or_a_later_analysis() -> None:
     assert queue.wait_for(5, timeout=0.0), "none will come: no reason to wait"
 
 
-def test_analyses_put_after_the_reader_left_are_counted() -> None:
+def test_events_put_after_the_reader_left_are_counted() -> None:
     queue = AnalysisQueue(capacity=1)
     queue.put(Analysis(0, 0.0), timeout=0.0)
     queue.leave()
     assert queue.put(Analysis(1, 0.0), timeout=0.0)
-    assert queue.lost == 1
+    assert queue.events_lost == 0
+    assert queue.put(Analysis(2, 0.0, events=(DOG_SEEN, DOG_SEEN)), timeout=0.0)
+    assert queue.events_lost == 2

@@ -49,7 +49,8 @@ class SsdReader:
 
     def detections(self, outputs: Sequence[NDArray[np.generic]]) -> list[Detection]:
         """What the model's outputs, in its own order, say; best score first."""
-        found = decode(**{role: self._real(outputs, position) for role, position in self._roles.items()})
+        with np.errstate(invalid="ignore"):  # past the count the outputs are never written: anything may be there
+            found = decode(**{role: self._real(outputs, position) for role, position in self._roles.items()})
         self.discarded += found.discarded
         columns = zip(found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True)
         return [

@@ -46,8 +46,7 @@ def output_roles(
 
 def dequantised(values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.float64]:
     """Real values of an output tensor: (q - zero_point) * scale where it is quantised (scale above 0)."""
-    with np.errstate(invalid="ignore"):  # past the count the outputs are never written: anything may be there
-        real = values.astype(np.float64)
+    real = values.astype(np.float64)
     return (real - zero_point) * scale if scale > 0 else real
 
 
@@ -63,13 +62,13 @@ def decode(
     number = int(min(max(stated, 0), every.size)) if math.isfinite(stated) else 0
     edges = boxes.reshape(-1, 4)[:number][:, [1, 0, 3, 2]]
     kinds, values = classes.reshape(-1)[:number], every[:number]
-    inside = np.clip(edges, 0.0, 1.0)
+    inside = np.minimum(np.maximum(edges, 0.0), 1.0)  # half the time of np.clip on so few
     usable = np.isfinite(edges).all(axis=1) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
-    usable &= np.isfinite(values) & np.isfinite(kinds) & (kinds >= 0)
+    usable &= np.isfinite(values + kinds) & (kinds >= 0)
     best_first = np.flatnonzero(usable)[np.argsort(-values[usable], kind="stable")]
     return Candidates(
         boxes=inside[best_first],
         classes=np.rint(kinds[best_first]).astype(np.int64),
-        scores=np.clip(values[best_first], 0.0, 1.0),
+        scores=np.minimum(np.maximum(values[best_first], 0.0), 1.0),
         discarded=number - len(best_first),
     )
