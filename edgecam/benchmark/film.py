@@ -18,7 +18,7 @@ PICTURES = 16
 """So many pictures are rendered, a thirtieth of a second apart."""
 SIZE = (1280, 720)
 """Width and height of the main picture in pixels."""
-_SEED, _BEGIN, _STEP = 2, 15.0, 1 / 30
+_SEED, _BEGIN, _STEP = 7, 10.0, 1 / 30
 
 
 class Picture(NamedTuple):
@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 
 
 def render(lores_size: tuple[int, int], tick: Callable[[int], None] = lambda _done: None) -> list[Picture]:
-    """A street in the rain with several people and cars in it; `lores_size` is (width, height) in pixels."""
+    """A street by day with three people, a dog and a bird; `lores_size` is (width, height) in pixels."""
     scene = Scene(_SEED, width=SIZE[0], height=SIZE[1])
     pictures = []
     for number in range(PICTURES):
