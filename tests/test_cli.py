@@ -9,8 +9,6 @@ import pty
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_models
+from command_line import Edgecam, Outcome, command_line
 
 from edgecam import __version__, cli, console
 from edgecam.bundled import example_config
@@ -33,33 +32,11 @@ from edgecam.journal import Journal
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-Edgecam = Callable[..., Outcome]
-
-
 @pytest.fixture
 def edgecam(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Edgecam:
     """Runs the command line in this process."""
     monkeypatch.delenv("EDGECAM_CONFIG", raising=False)
-
-    def command(*arguments: str | Path) -> Outcome:
-        code = cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return command
+    return command_line(capsys)
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

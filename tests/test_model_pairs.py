@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from model_folders import only_bundled
 
 from edgecam import models
 from edgecam.errors import ModelError
@@ -22,13 +23,7 @@ REAL_CPU, REAL_COMPILED = BY_NAME["mobiledet"].file, BY_NAME["mobiledet-edgetpu"
 @pytest.fixture(autouse=True)
 def bundled_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No models on the machine but those a test puts there."""
-    folder = tmp_path / "bundled"
-    folder.mkdir()
-    monkeypatch.delenv("EDGECAM_MODELS", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("edgecam.models.folders.SERVICE", tmp_path / "service")
-    monkeypatch.setattr("edgecam.bundled.models_folder", lambda: folder)
-    return folder
+    return only_bundled(tmp_path, monkeypatch)
 
 
 @pytest.fixture

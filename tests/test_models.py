@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tiny_models
+from model_folders import only_bundled
 
 from edgecam import cli, models
 from edgecam.errors import ModelError
@@ -22,13 +23,7 @@ DEMO_FILE = "edgecam_demo.tflite"
 @pytest.fixture(autouse=True)
 def bundled_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of bundled models that is empty at first, and no other models on the machine."""
-    folder = tmp_path / "bundled"
-    folder.mkdir()
-    monkeypatch.delenv("EDGECAM_MODELS", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("edgecam.models.folders.SERVICE", tmp_path / "service")
-    monkeypatch.setattr("edgecam.bundled.models_folder", lambda: folder)
-    return folder
+    return only_bundled(tmp_path, monkeypatch)
 
 
 def put(folder: Path, name: str, content: bytes | None = None) -> Path:

@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Edgecam, Outcome, command_line
 from edgetpu.standin import StandIn
 
-from edgecam import cli
 from edgecam.bundled import models_folder
 from edgecam.commands.tpu import INVOKES
 from edgecam.detectors.edgetpu import list_edge_tpus, lock_path
 from edgecam.detectors.holders import lock_holder
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-EdgecamTpu = Callable[..., Outcome]
-
-
 @pytest.fixture
-def edgecam_tpu(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> EdgecamTpu:
+def edgecam_tpu(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Edgecam:
     """Runs `edgecam tpu` in this process."""
     monkeypatch.delenv("EDGECAM_CONFIG", raising=False)
-
-    def command(*arguments: str | Path) -> Outcome:
-        code = cli.main(["tpu", *map(str, arguments)])
-        captured = capfd.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return command
+    return command_line(capfd, "tpu")
 
 
 @pytest.fixture
@@ -72,7 +48,7 @@ Check = Callable[..., Outcome]
 
 @pytest.fixture
 def check(
-    edgecam_tpu: EdgecamTpu,
+    edgecam_tpu: Edgecam,
     standin: StandIn,
     demo_edgetpu_model: Path,
     tmp_path: Path,
@@ -91,7 +67,7 @@ def check(
 
 
 class TestList:
-    def test_the_table(self, edgecam_tpu: EdgecamTpu, sticks: Path) -> None:
+    def test_the_table(self, edgecam_tpu: Edgecam, sticks: Path) -> None:
         outcome = edgecam_tpu("list")
         assert (outcome.code, outcome.err) == (0, "")
         *table, first, second = outcome.out.splitlines()
@@ -104,7 +80,7 @@ class TestList:
         assert second.startswith("usb:1-1.4: on USB 2 (480 Mbit/s)")
 
     @pytest.mark.parametrize("arguments", [("--json",), ("list", "--json")])
-    def test_the_document(self, edgecam_tpu: EdgecamTpu, sticks: Path, arguments: tuple[str, ...]) -> None:
+    def test_the_document(self, edgecam_tpu: Edgecam, sticks: Path, arguments: tuple[str, ...]) -> None:
         slow, fast = edgecam_tpu(*arguments).document
         assert fast == {
             "device": "usb:2-1",
@@ -116,11 +92,11 @@ class TestList:
         }
         assert (slow["running"], slow["trouble"] != "", slow["caution"] != "") == (False, True, True)
 
-    def test_it_is_what_the_bare_command_does(self, edgecam_tpu: EdgecamTpu, sticks: Path) -> None:
+    def test_it_is_what_the_bare_command_does(self, edgecam_tpu: Edgecam, sticks: Path) -> None:
         assert edgecam_tpu() == edgecam_tpu("list")
 
     def test_none_is_no_failure_and_says_what_to_check(
-        self, edgecam_tpu: EdgecamTpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, edgecam_tpu: Edgecam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("EDGECAM_HOST_ROOT", str(tmp_path))
         outcome = edgecam_tpu()
@@ -129,7 +105,7 @@ class TestList:
         assert "blue USB 3 port" in outcome.out or "shows no USB devices" in outcome.out
         assert edgecam_tpu("list", "--json") == Outcome(0, "[]\n", "")
 
-    def test_json_belongs_after_the_command(self, edgecam_tpu: EdgecamTpu) -> None:
+    def test_json_belongs_after_the_command(self, edgecam_tpu: Edgecam) -> None:
         outcome = edgecam_tpu("--json", "check")
         assert (outcome.code, outcome.out) == (2, "")
         assert "give it after 'check'" in outcome.err
