@@ -64,7 +64,7 @@ def decode(
     kinds, values = classes.reshape(-1)[:number], every[:number]
     inside = np.minimum(np.maximum(edges, 0.0), 1.0)  # half the time of np.clip on so few
     usable = np.isfinite(edges).all(axis=1) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
-    usable &= np.isfinite(values + kinds) & (kinds >= 0)
+    usable &= np.isfinite(values) & np.isfinite(kinds) & (kinds >= 0)
     best_first = np.flatnonzero(usable)[np.argsort(-values[usable], kind="stable")]
     return Candidates(
         boxes=inside[best_first],
