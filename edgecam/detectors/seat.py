@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgecam.backoff import Backoff
 from edgecam.detectors.edgetpu import EdgeTpu, caution, lock_path, trouble
+from edgecam.detectors.process import DetectorProcess
 from edgecam.errors import DetectorError
 from edgecam.types import Inference
 
@@ -32,7 +33,7 @@ FIRMWARE_LIMIT = 6.0
 STEADY = 10.0
 """Seconds after which one that was lost is no longer held to be failing again and again."""
 
-SLOTS = 2
+SLOTS = DetectorProcess.SLOTS
 """Pictures under way on one Edge TPU: the next is written while one is worked on."""
 
 
