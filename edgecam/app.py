@@ -165,7 +165,7 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
     input_size = load(model.path).input_size
     random = Random()
     rules = EventRules(
-        name, **config.events.model_dump(), new_id=lambda start: frigate_event_id(clock.wall(start), random)
+        name, **config.events.model_dump(), clock=clock, new_id=lambda started: frigate_event_id(started, random)
     )
     return PipelineParts(
         name=name,
@@ -214,11 +214,11 @@ def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:
     data, made = config.data_dir, []
     shots = data / "snapshots" if config.snapshots.enabled else None
     if config.journal.enabled:
-        made.append(sinks.create("journal", path=data / JOURNAL, clock=clock, snapshots=shots))
+        made.append(sinks.create("journal", path=data / JOURNAL, snapshots=shots))
     if config.jsonl.enabled:
-        made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl", clock=clock))
+        made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl"))
     if shots:
-        made.append(sinks.create("snapshot", folder=shots, quality=config.snapshots.quality, clock=clock))
+        made.append(sinks.create("snapshot", folder=shots, quality=config.snapshots.quality))
     if config.video.enabled:
         started = clock.wall(clock.monotonic())
         path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"

@@ -111,9 +111,9 @@ class Demonstration:
         parts = build_parts(config, CAMERA, config.cameras[CAMERA], model, self._clock)
         shots = self.folder / "snapshots"
         ways_out = [
-            sinks.create("journal", path=self.folder / "edgecam.db", clock=self._clock, snapshots=shots),
-            sinks.create("jsonl", path=self.folder / "events.jsonl", clock=self._clock),
-            sinks.create("snapshot", folder=shots, clock=self._clock),
+            sinks.create("journal", path=self.folder / "edgecam.db", snapshots=shots),
+            sinks.create("jsonl", path=self.folder / "events.jsonl"),
+            sinks.create("snapshot", folder=shots),
             sinks.create("video", path=self.folder / "annotated.mp4"),
             scorer,
         ]

@@ -111,7 +111,8 @@ class DetectWorker(Worker):
             log.warning("detector back after %.1f s", self._backoff.succeeded(self._clock.monotonic()))
         self._sequence, self._timestamp = frame.sequence, frame.timestamp
         self._tracks = self._tracker.update(frame.timestamp, self._rules.accept(done.detections))
-        events = self._rules.update(frame.sequence, frame.timestamp, self._tracks)
+        size = (frame.width, frame.height)
+        events = self._rules.update(frame.sequence, frame.timestamp, self._tracks, size)
         self.analysed += 1
         found, made = tuple(done.detections), self._clock.monotonic()
         self._deliver(Analysis(frame.sequence, frame.timestamp, found, self._tracks, events, done.seconds, made))

@@ -61,18 +61,21 @@ class EventRules:
         thresholds: Mapping[str, float] | None = None,
         labels: Sequence[str] = (),
         update_interval: float = 1.0,
-        new_id: Callable[[float], str],
+        clock: Clock,
+        new_id: Callable[[datetime], str],
     ) -> None:
-        """`labels` are those that count, empty: all. `new_id` makes an event's id from its start, monotonic seconds."""
+        """`labels` are those that count, empty: all. `new_id` makes an event's id from the wall time of its start."""
         self._camera = camera
         self._threshold = threshold
         self._thresholds = dict(thresholds or {})
         self._labels = frozenset(labels)
         self._update_interval = update_interval
+        self._clock = clock
         self._new_id = new_id
         self._open: dict[int, _Open] = {}
         self._first_seen: dict[int, float] = {}
         self._sequence = 0
+        self._frame_size = (0, 0)
 
     @property
     def lowest_threshold(self) -> float:
@@ -87,9 +90,15 @@ class EventRules:
             if self._counts(detection.label) and detection.score >= _FLOOR * self._threshold_of(detection.label)
         ]
 
-    def update(self, sequence: int, timestamp: float, tracks: Sequence[Track]) -> tuple[Event, ...]:
-        """The messages of one analysed frame: ends first, then the others in the order of their tracks."""
+    def update(
+        self, sequence: int, timestamp: float, tracks: Sequence[Track], frame_size: tuple[int, int] = (0, 0)
+    ) -> tuple[Event, ...]:
+        """The messages of one analysed frame: ends first, then the others in the order of their tracks.
+
+        `frame_size` is width and height of the main picture in pixels.
+        """
         self._sequence = sequence
+        self._frame_size = frame_size
         present = {track.track_id for track in tracks}
         ended = [self._end(track_id, timestamp) for track_id in list(self._open) if track_id not in present]
         self._first_seen = {track.track_id: self._first_seen.get(track.track_id, timestamp) for track in tracks}
@@ -116,9 +125,10 @@ class EventRules:
 
     def _new(self, track: Track, timestamp: float) -> Event:
         start = self._first_seen[track.track_id]
+        started = self._clock.wall(start)
         event = Event(
             type=EventType.NEW,
-            event_id=self._new_id(start),
+            event_id=self._new_id(started),
             camera=self._camera,
             track_id=track.track_id,
             label=track.label,
@@ -131,6 +141,11 @@ class EventRules:
             end=None,
             best_sequence=self._sequence,
             best_bbox=track.bbox,
+            best_timestamp=timestamp,
+            best_score=track.score,
+            started=started.timestamp(),
+            clock_synced=self._clock.synced(),
+            frame_size=self._frame_size,
         )
         self._open[track.track_id] = _Open(event, event, _worth(track))
         return event
@@ -153,6 +168,11 @@ class EventRules:
             end=None,
             best_sequence=self._sequence if better else before.best_sequence,
             best_bbox=track.bbox if better else before.best_bbox,
+            best_timestamp=timestamp if better else before.best_timestamp,
+            best_score=track.score if better else before.best_score,
+            started=before.started,
+            clock_synced=before.clock_synced,
+            frame_size=before.frame_size,
         )
         tell = better or self._is_due(opened.told, event)
         self._open[track.track_id] = _Open(
@@ -178,12 +198,14 @@ def frigate_event_id(wall: datetime, random: Random) -> str:
     return f"{wall.timestamp():.6f}-{suffix}"
 
 
-def event_document(event: Event, clock: Clock) -> dict[str, Any]:
+def event_document(event: Event) -> dict[str, Any]:
     """The event as JSON has it, in Frigate's names where Frigate has them.
 
-    `type`, `id`, `camera`, `label`, `score`, `top_score`, `box`, `frame`, `track_id`, `start_time`, `frame_time`,
-    `end_time` (None while it lasts), `best`: {`frame`, `box`}. Times are Unix seconds, boxes [xmin, ymin, xmax, ymax]
-    in fractions of the frame, frames their sequence. These names and units do not change.
+    `type`, `id`, `camera`, `label`, `score`, `top_score`, `box`, `frame`, `frame_size`, `track_id`, `start_time`,
+    `frame_time`, `end_time` (None while it lasts), `clock_synced`, `best`: {`frame`, `time`, `score`, `box`},
+    `current_zones`, `entered_zones`, `crossings`: [{`line`, `direction`, `time`}], `stationary`, `motionless_count`,
+    `position_changes`. Times are Unix seconds, boxes [xmin, ymin, xmax, ymax] in fractions of the frame, frames their
+    sequence, `frame_size` [width, height] in pixels. These names and units do not change.
     """
     return {
         "type": str(event.type),
@@ -194,11 +216,27 @@ def event_document(event: Event, clock: Clock) -> dict[str, Any]:
         "top_score": round(event.top_score, 4),
         "box": _rounded(event.bbox),
         "frame": event.sequence,
+        "frame_size": list(event.frame_size),
         "track_id": event.track_id,
-        "start_time": _unix(event.start, clock),
-        "frame_time": _unix(event.timestamp, clock),
-        "end_time": None if event.end is None else _unix(event.end, clock),
-        "best": {"frame": event.best_sequence, "box": _rounded(event.best_bbox)},
+        "start_time": _unix(event, event.start),
+        "frame_time": _unix(event, event.timestamp),
+        "end_time": None if event.end is None else _unix(event, event.end),
+        "clock_synced": event.clock_synced,
+        "best": {
+            "frame": event.best_sequence,
+            "time": _unix(event, event.best_timestamp),
+            "score": round(event.best_score, 4),
+            "box": _rounded(event.best_bbox),
+        },
+        "current_zones": list(event.current_zones),
+        "entered_zones": list(event.entered_zones),
+        "crossings": [
+            {"line": each.line, "direction": each.direction, "time": _unix(event, each.timestamp)}
+            for each in event.crossings
+        ],
+        "stationary": event.stationary,
+        "motionless_count": event.motionless_count,
+        "position_changes": event.position_changes,
     }
 
 
@@ -212,5 +250,5 @@ def _rounded(box: BBox) -> list[float]:
     return [round(edge, 5) for edge in box]
 
 
-def _unix(timestamp: float, clock: Clock) -> float:
-    return round(clock.wall(timestamp).timestamp(), 6)
+def _unix(event: Event, timestamp: float) -> float:
+    return round(event.unix(timestamp), 6)

@@ -109,6 +109,10 @@ class Clock(ABC):
     def wall(self, timestamp: float) -> datetime:
         """The UTC wall time of a monotonic timestamp."""
 
+    def synced(self) -> bool:
+        """Whether the wall clock is known to be right: a Pi without a network starts with the time it last knew."""
+        return True
+
     @abstractmethod
     def sleep(self, seconds: float) -> None:
         """Wait; no wait for zero or less."""

@@ -129,13 +129,29 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """An object went over a line, in a direction that the line names, at `timestamp`, monotonic seconds."""
+
+    line: str
+    direction: str
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One message about one tracked object.
 
     `event_id` is the same in all messages of one event. `score` is the track's score now, `top_score` the best
     so far. `start` and `end` (None while it lasts) and `timestamp` (of the frame this message speaks of) are
-    monotonic seconds. `sequence` is that frame's; `best_sequence` and `best_bbox` are those of the best look at
-    the object so far.
+    monotonic seconds. `sequence` is that frame's; `best_sequence`, `best_timestamp`, `best_score` and `best_bbox` are
+    those of the best look at the object so far.
+
+    `started` is the wall time of `start`, in Unix seconds, as the clock stood when the event was announced, and
+    `clock_synced` whether that clock was right: all messages of an event keep them, so that no step of the clock makes
+    a duration wrong. `frame_size` is width and height of the main picture in pixels. `current_zones` are those the
+    object is in, `entered_zones` all it has been in, in the order of entering; `crossings` the lines it went over.
+    `motionless_count` counts the analyses since it last moved, `position_changes` how often it began to move again
+    after it was `stationary`.
     """
 
     type: EventType
@@ -152,6 +168,21 @@ class Event:
     end: float | None
     best_sequence: int
     best_bbox: BBox
+    best_timestamp: float = 0.0
+    best_score: float = 0.0
+    started: float = 0.0
+    clock_synced: bool = True
+    frame_size: tuple[int, int] = (0, 0)
+    current_zones: tuple[str, ...] = ()
+    entered_zones: tuple[str, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    stationary: bool = False
+    motionless_count: int = 0
+    position_changes: int = 0
+
+    def unix(self, timestamp: float) -> float:
+        """The wall time of a monotonic timestamp by this event's clock, in Unix seconds."""
+        return self.started + (timestamp - self.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def event(kind: EventType, sequence: int, event_id: str = "1767225600.5-abcdef",
         end=sequence / 10 if kind is EventType.END else None,
         best_sequence=sequence if best is None else best,
         best_bbox=box,
+        started=1767225600.3,
     )
 
 

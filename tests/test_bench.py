@@ -150,7 +150,7 @@ class TestTakes:
 def record(detector: Detector, *, seconds: float = 0.05, lossless: bool = True) -> Take:
     clock, sink = SystemClock(), NotingSink()
     camera = FilmCamera([grey(number) for number in range(3)], 500.0, clock, lossless=lossless)
-    rules = EventRules("bench", new_id=lambda start: f"event-{start}")
+    rules = EventRules("bench", clock=ManualClock(), new_id=lambda start: f"event-{start}")
     parts = PipelineParts("bench", camera, detector, Tracker(), rules, [sink], None, clock)
     return takes.record(parts, camera, sink, "cpu", seconds)
 

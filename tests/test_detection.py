@@ -30,7 +30,7 @@ class Bench:
         self.ring, self.analyses, self.clock = FrameRing(16), AnalysisQueue(), ManualClock()
         self.detector = detector or ScriptedDetector(script, slots=slots)
         numbers = count(1)
-        rules = EventRules("front", new_id=lambda start: f"event-{next(numbers)}")
+        rules = EventRules("front", clock=ManualClock(), new_id=lambda start: f"event-{next(numbers)}")
         tracker = Tracker(confirm_hits=3, confirm_window=5)
         self.worker = DetectWorker(self.ring, self.detector, tracker, rules, self.analyses, self.clock, lambda: None)
         self.worker.setup()
@@ -154,7 +154,7 @@ def test_a_model_that_cannot_be_used_is_not_tried_again() -> None:
         FrameRing(1),
         Unusable(),
         Tracker(),
-        EventRules("front", new_id=str),
+        EventRules("front", clock=ManualClock(), new_id=str),
         AnalysisQueue(),
         ManualClock(),
         lambda: None,

@@ -226,7 +226,7 @@ def app_with(display: DisplaySink, camera: Camera, others: RecordingSink) -> App
         camera=camera,
         detector=ScriptedDetector(),
         tracker=Tracker(),
-        rules=EventRules("front", new_id=str),
+        rules=EventRules("front", clock=ManualClock(), new_id=str),
         sinks=[others, display],
         overlay=None,
         clock=SystemClock(),

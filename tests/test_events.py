@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
@@ -33,7 +34,8 @@ def rules(
         thresholds=thresholds,
         labels=labels,
         update_interval=update_interval,
-        new_id=lambda start: f"{start:.2f}-{next(numbers)}",
+        clock=ManualClock(wall_at_zero=datetime.fromtimestamp(0, UTC)),
+        new_id=lambda started: f"{started.timestamp():.2f}-{next(numbers)}",
     )
 
 
@@ -249,7 +251,7 @@ def test_the_document_is_what_consumers_rely_on() -> None:
     judge = rules()
     tell(judge, [[track(confirmed=False)], [track(score=0.8123456)]])
     end = judge.finish(2.0)[0]
-    document = event_document(end, ManualClock(wall_at_zero=datetime(2026, 1, 1, tzinfo=UTC)))
+    document = event_document(replace(end, started=1767225600.0))
     assert document == {
         "type": "end",
         "id": "0.00-1",
@@ -260,14 +262,22 @@ def test_the_document_is_what_consumers_rely_on() -> None:
         "box": [0.4, 0.4, 0.5, 0.6],
         "frame": 1,
         "track_id": 1,
+        "frame_size": [0, 0],
         "start_time": 1767225600.0,
         "frame_time": 1767225602.0,
         "end_time": 1767225600.1,
-        "best": {"frame": 1, "box": [0.4, 0.4, 0.5, 0.6]},
+        "clock_synced": True,
+        "best": {"frame": 1, "time": 1767225600.1, "score": 0.8123, "box": [0.4, 0.4, 0.5, 0.6]},
+        "current_zones": [],
+        "entered_zones": [],
+        "crossings": [],
+        "stationary": False,
+        "motionless_count": 0,
+        "position_changes": 0,
     }
     assert json.loads(json.dumps(document)) == document
 
 
 def test_an_open_event_has_no_end_time() -> None:
     (new,) = tell(rules(), [[track()]])
-    assert event_document(new, ManualClock())["end_time"] is None
+    assert event_document(new)["end_time"] is None

@@ -24,7 +24,7 @@ DOG = Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))
 
 def make_app(camera: Camera, detector: Detector, sink: RecordingSink, **options: float) -> App:
     changed = threading.Event()
-    rules = EventRules("front", new_id=lambda start: f"event-{start}")
+    rules = EventRules("front", clock=SystemClock(), new_id=lambda start: f"event-{start}")
     parts = PipelineParts("front", camera, detector, Tracker(), rules, [sink], None, SystemClock())
     return App([Pipeline(parts, changed.set, **options)], changed)  # type: ignore[arg-type]
 

@@ -22,15 +22,15 @@ from edgecam.clock import SystemClock
 from edgecam.errors import InputError, SinkError
 from edgecam.journal import Journal
 from edgecam.ports import Sink
-from edgecam.testing import ManualClock, RecordingSink
+from edgecam.testing import RecordingSink
 from edgecam.types import EventType
 
 SinkMaker = Callable[[Path], Sink]
 IN_FILES: dict[str, SinkMaker] = {
     "video": lambda folder: sinks.create("video", path=folder / "annotated.mp4", keyframe_interval=0.3),
-    "snapshot": lambda folder: sinks.create("snapshot", folder=folder / "snapshots", clock=ManualClock()),
-    "jsonl": lambda folder: sinks.create("jsonl", path=folder / "events.jsonl", clock=ManualClock()),
-    "journal": lambda folder: sinks.create("journal", path=folder / "edgecam.db", clock=ManualClock()),
+    "snapshot": lambda folder: sinks.create("snapshot", folder=folder / "snapshots"),
+    "jsonl": lambda folder: sinks.create("jsonl", path=folder / "events.jsonl"),
+    "journal": lambda folder: sinks.create("journal", path=folder / "edgecam.db"),
 }
 ALL: dict[str, SinkMaker] = IN_FILES | {
     "recording": lambda _: RecordingSink(),

@@ -26,10 +26,7 @@ from edgecam.sinks.jsonl import JsonLinesSink
 from edgecam.sinks.names import safe_name
 from edgecam.sinks.snapshot import OPEN_EVENTS, RECENT_FRAMES, SnapshotSink
 from edgecam.sinks.video import VideoSink, fitted
-from edgecam.testing import ManualClock
 from edgecam.types import AnnotatedFrame, Event, EventType, Frame
-
-CLOCK = ManualClock()
 
 
 def decoded(path: Path) -> list[av.VideoFrame]:
@@ -214,7 +211,7 @@ DAY = f"{datetime(2026, 1, 1, tzinfo=UTC).astimezone():%Y-%m-%d}"
 
 
 def test_the_snapshot_is_the_best_frame_of_its_event(tmp_path: Path) -> None:
-    with SnapshotSink(tmp_path, CLOCK) as sink:
+    with SnapshotSink(tmp_path) as sink:
         for part in story():
             tell(sink, part)
             if isinstance(part, Event) and part.type is EventType.NEW:
@@ -225,28 +222,28 @@ def test_the_snapshot_is_the_best_frame_of_its_event(tmp_path: Path) -> None:
 
 
 def test_an_event_that_was_best_at_first_is_saved_once(tmp_path: Path) -> None:
-    with SnapshotSink(tmp_path, CLOCK) as sink:
+    with SnapshotSink(tmp_path) as sink:
         tell(sink, annotated(3), event(EventType.NEW, 3), annotated(4), event(EventType.END, 4, best=3))
     assert sink.saved == 1
 
 
 @pytest.mark.parametrize(("best", "taken"), [(2, 2), (6, 7), (100, 9)])
 def test_where_the_best_frame_was_lost_the_nearest_is_taken(tmp_path: Path, best: int, taken: int) -> None:
-    with SnapshotSink(tmp_path, CLOCK) as sink:
+    with SnapshotSink(tmp_path) as sink:
         tell(sink, *(annotated(sequence) for sequence in (2, 3, 4, 7, 8, 9)))
         tell(sink, event(EventType.NEW, 9, best=best))
     assert list(snapshots(tmp_path).values()) == [pytest.approx(brightness(annotated(taken)), abs=1.5)]
 
 
 def test_an_event_of_which_nothing_was_seen_gets_no_picture_of_something_else(tmp_path: Path) -> None:
-    with SnapshotSink(tmp_path, CLOCK) as sink:
+    with SnapshotSink(tmp_path) as sink:
         tell(sink, event(EventType.NEW, 3), annotated(50), event(EventType.END, 50, best=3))
     assert not snapshots(tmp_path)
     assert (sink.saved, sink.missed) == (0, 1)
 
 
 def test_only_so_many_pictures_are_kept_in_memory(tmp_path: Path) -> None:
-    with SnapshotSink(tmp_path, CLOCK) as sink:
+    with SnapshotSink(tmp_path) as sink:
         for number in range(3 * OPEN_EVENTS):
             tell(sink, annotated(number), event(EventType.NEW, number, f"{number}.0-a"))
         assert len(sink._best) == OPEN_EVENTS
@@ -260,7 +257,7 @@ def test_only_so_many_pictures_are_kept_in_memory(tmp_path: Path) -> None:
 def test_an_event_refused_by_the_disk_is_saved_after_it_is_told_again(tmp_path: Path) -> None:
     obstacle = tmp_path / "front"
     obstacle.write_text("")
-    sink = SnapshotSink(tmp_path, CLOCK)
+    sink = SnapshotSink(tmp_path)
     sink.open()
     sink.write(annotated(3))
     with pytest.raises(SinkError, match="part of the path is a file"):
@@ -304,11 +301,11 @@ def lines(path: Path) -> list[dict[str, object]]:
 def test_each_message_is_a_line_as_soon_as_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     told = []
-    with JsonLinesSink(path, CLOCK) as sink:
+    with JsonLinesSink(path) as sink:
         for part in story():
             tell(sink, part)
             if isinstance(part, Event):
-                told.append(event_document(part, CLOCK))
+                told.append(event_document(part))
                 assert lines(path) == told
     assert [line["type"] for line in lines(path)] == ["new", "update", "end"]
     assert sink.published == 3
@@ -318,7 +315,7 @@ def test_lines_are_added_to_those_of_before_and_a_torn_one_stands_alone(tmp_path
     path = tmp_path / "events.jsonl"
     path.write_text('{"id": "before"}\n{"id": "to')
     for _ in range(2):
-        with JsonLinesSink(path, CLOCK) as sink:
+        with JsonLinesSink(path) as sink:
             sink.publish(event(EventType.NEW, 3))
     text = path.read_text().splitlines()
     assert text[:2] == ['{"id": "before"}', '{"id": "to']
@@ -326,23 +323,23 @@ def test_lines_are_added_to_those_of_before_and_a_torn_one_stands_alone(tmp_path
 
 
 def test_a_device_that_is_full_is_a_sink_error() -> None:
-    with JsonLinesSink(Path("/dev/full"), CLOCK) as sink, pytest.raises(SinkError, match="the disk is full"):
+    with JsonLinesSink(Path("/dev/full")) as sink, pytest.raises(SinkError, match="the disk is full"):
         sink.publish(event(EventType.NEW, 3))
 
 
 def test_the_journal_has_each_message_when_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "edgecam.db"
-    with JournalSink(path, CLOCK) as sink, Journal(path, read_only=True) as reader:
+    with JournalSink(path) as sink, Journal(path, read_only=True) as reader:
         for part in story():
             tell(sink, part)
             if isinstance(part, Event):
-                assert list(reader.events()) == [event_document(part, CLOCK) | {"snapshot": None, "cut": None}]
+                assert list(reader.events()) == [event_document(part) | {"snapshot": None, "cut": None}]
 
 
 def test_the_journal_notes_the_snapshot_once_it_is_there(tmp_path: Path) -> None:
     folder, path = tmp_path / "snapshots", tmp_path / "edgecam.db"
     noted = []
-    with JournalSink(path, CLOCK, snapshots=folder) as journal, SnapshotSink(folder, CLOCK) as pictures:
+    with JournalSink(path, snapshots=folder) as journal, SnapshotSink(folder) as pictures:
         for part in story():
             tell(journal, part)
             tell(pictures, part)
@@ -355,7 +352,7 @@ def test_the_journal_notes_the_snapshot_once_it_is_there(tmp_path: Path) -> None
 
 def test_two_cameras_may_share_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "edgecam.db"
-    with JournalSink(path, CLOCK) as one, JournalSink(path, CLOCK) as other:
+    with JournalSink(path) as one, JournalSink(path) as other:
         for number in range(10):
             one.publish(event(EventType.NEW, number, f"{number}.0-a"))
             other.publish(event(EventType.NEW, number, f"{number}.0-b"))

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from edgecam.config.cameras import CameraConfig
-from edgecam.config.sections import ConfigPath, LabelsPath, ModelName, Score, Section, TpuChoice
+from edgecam.config.mqtt import MqttSection
+from edgecam.config.sections import ConfigPath, ModelName, OptionalPath, Score, Section, TpuChoice
 
 CameraName = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
 Label = Annotated[str, Field(min_length=1)]
@@ -18,7 +19,7 @@ class DetectorSection(Section):
     """Which model looks at the pictures, and how it runs."""
 
     model: ModelName = Field(default="auto", description="A model's name or file; auto: the best one that is present.")
-    labels: LabelsPath = Field(default="", description="A label file; empty: the model's own labels.")
+    labels: OptionalPath = Field(default="", description="A label file; empty: the model's own labels.")
     device: TpuChoice = Field(
         default="auto", description="auto: an Edge TPU, the CPU while there is none; usb, usb:0 …: that one only; cpu."
     )
@@ -146,8 +147,17 @@ class Config(Section):
     snapshots: SnapshotsSection = SnapshotsSection()
     journal: JournalSection = JournalSection()
     jsonl: JsonlSection = JsonlSection()
+    mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
     pipeline: PipelineSection = PipelineSection()
     cameras: dict[CameraName, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
+
+    @field_validator("mqtt")
+    @classmethod
+    def _needs_the_journal(cls, mqtt: MqttSection, info: ValidationInfo) -> MqttSection:
+        journal = info.data.get("journal")
+        if mqtt.enabled and journal is not None and not journal.enabled:
+            raise ValueError("needs [journal] enabled = true: what is sent is kept there until the broker has it")
+        return mqtt
 
     @property
     def enabled_cameras(self) -> dict[str, CameraConfig]:

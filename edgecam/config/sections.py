@@ -34,7 +34,7 @@ def _anchored_model(value: str, info: ValidationInfo) -> str:
     return _anchored(value, info) if "/" in value or value.endswith(".tflite") else value
 
 
-def _anchored_labels(value: str, info: ValidationInfo) -> str:
+def _anchored_if_any(value: str, info: ValidationInfo) -> str:
     return _anchored(value, info) if value else value
 
 
@@ -59,7 +59,7 @@ Source = Annotated[str, Field(min_length=1), AfterValidator(_anchored_source)]
 ModelName = Annotated[str, Field(min_length=1), AfterValidator(_anchored_model)]
 """The name of a model, or a path to one: whatever has a slash or ends in .tflite."""
 
-LabelsPath = Annotated[str, AfterValidator(_anchored_labels)]
+OptionalPath = Annotated[str, AfterValidator(_anchored_if_any)]
 """A path, or nothing."""
 
 TpuChoice = Annotated[str, AfterValidator(_known_choice)]

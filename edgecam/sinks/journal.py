@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecam.events import event_document
 from edgecam.journal import Journal
-from edgecam.ports import Clock, Sink
+from edgecam.ports import Sink
 from edgecam.sinks.names import snapshot_path
 from edgecam.types import Event
 
@@ -18,17 +18,16 @@ class JournalSink(Sink):
     may each have a sink on one journal.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, snapshots: Path | None = None) -> None:
+    def __init__(self, path: Path, *, snapshots: Path | None = None) -> None:
         self.published = 0
         self._journal = Journal(Path(path))
-        self._clock = clock
         self._snapshots = snapshots
 
     def open(self) -> None:
         self._journal.open()
 
     def publish(self, event: Event) -> None:
-        self._journal.record(event_document(event, self._clock), self._snapshot(event))
+        self._journal.record(event_document(event), self._snapshot(event))
         self.published += 1
 
     def close(self) -> None:
@@ -37,5 +36,5 @@ class JournalSink(Sink):
     def _snapshot(self, event: Event) -> Path | None:
         if self._snapshots is None:
             return None
-        path = snapshot_path(self._snapshots, event, self._clock)
+        path = snapshot_path(self._snapshots, event)
         return path if path.is_file() else None

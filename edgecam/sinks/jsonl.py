@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecam.errors import SinkError
 from edgecam.events import event_document
-from edgecam.ports import Clock, Sink
+from edgecam.ports import Sink
 from edgecam.sinks.faults import as_sink_error
 from edgecam.types import Event
 
@@ -23,10 +23,9 @@ class JsonLinesSink(Sink):
     journal is the memory; these lines are not forced to the disk. One writer to a file.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path) -> None:
         self.published = 0
         self._path = Path(path)
-        self._clock = clock
         self._file: int | None = None
 
     def open(self) -> None:
@@ -39,7 +38,7 @@ class JsonLinesSink(Sink):
                 self._append(b"\n")
 
     def publish(self, event: Event) -> None:
-        line = json.dumps(event_document(event, self._clock), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(event_document(event), ensure_ascii=False, allow_nan=False)
         with as_sink_error(self._path):
             self._append(line.encode(errors="replace") + b"\n")
         self.published += 1

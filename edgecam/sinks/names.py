@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from zlib import crc32
 
-from edgecam.ports import Clock
 from edgecam.types import Event
 
 LONGEST = 100
@@ -19,7 +19,7 @@ def safe_name(text: str) -> str:
     return plain if plain == text else f"{plain}-{crc32(text.encode(errors='replace')):08x}"
 
 
-def snapshot_path(folder: Path, event: Event, clock: Clock) -> Path:
+def snapshot_path(folder: Path, event: Event) -> Path:
     """Where an event's picture lies: FOLDER/CAMERA/2026-11-30/EVENT.jpg, by the local date of its start."""
-    day = clock.wall(event.start).astimezone()
+    day = datetime.fromtimestamp(event.started, UTC).astimezone()
     return folder / safe_name(event.camera) / f"{day:%Y-%m-%d}" / f"{safe_name(event.event_id)}.jpg"

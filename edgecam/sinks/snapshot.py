@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
-from edgecam.ports import Clock, Sink
+from edgecam.ports import Sink
 from edgecam.sinks.faults import as_sink_error, write_whole
 from edgecam.sinks.names import snapshot_path
 from edgecam.types import AnnotatedFrame, Event, EventType
@@ -42,11 +42,10 @@ class SnapshotSink(Sink):
     What is kept survives `close`, so that an event which the disk refused can be saved after the sink is opened again.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, quality: int = 85) -> None:
+    def __init__(self, folder: Path, *, quality: int = 85) -> None:
         self.saved = 0
         self.missed = 0
         self._folder = Path(folder)
-        self._clock = clock
         self._quality = quality
         self._is_open = False
         self._recent: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=RECENT_FRAMES)
@@ -89,7 +88,7 @@ class SnapshotSink(Sink):
             return None
         sequence, image = min(known, key=lambda each: abs(each[0] - event.best_sequence))
         if best is None:
-            best = _Best(snapshot_path(self._folder, event, self._clock), sequence, image)
+            best = _Best(snapshot_path(self._folder, event), sequence, image)
         best.sequence, best.image = sequence, image
         self._best[event.event_id] = best
         return best

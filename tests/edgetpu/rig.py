@@ -190,8 +190,8 @@ class Rig:
         self.detector = WitnessedDetector(FailoverDetector(kit.pair, options=options, watch=watch))
         self._announced: list[str] = []
         self._sink = CountingSink()
-        rules = EventRules("lab", new_id=lambda _start: self._announce(f"event-{next(numbers)}"))
-        journal = JournalSink(self.journal, clock)
+        rules = EventRules("lab", clock=SystemClock(), new_id=lambda _start: self._announce(f"event-{next(numbers)}"))
+        journal = JournalSink(self.journal)
         every = [journal, self._sink, *sinks]
         parts = PipelineParts("lab", self.camera, self.detector, Tracker(), rules, every, None, clock)
         self.pipeline = Pipeline(parts, lambda: None)

@@ -1,0 +1,40 @@
+"""What can be switched on and off at a camera while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+Listener = Callable[[str, bool], None]
+
+
+class Switches:
+    """Named switches of one camera, read by its threads and set by whoever may. Thread-safe; reading takes no lock."""
+
+    def __init__(self, *, detect: bool = True, recordings: bool = True, snapshots: bool = True) -> None:
+        self._states = {"detect": detect, "recordings": recordings, "snapshots": snapshots}
+        self._listeners: list[Listener] = []
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> bool:
+        """How a switch stands. Raises KeyError for one that does not exist."""
+        return self._states[name]
+
+    def set(self, name: str, on: bool) -> None:  # noqa: FBT001 (a switch is what a boolean is)
+        """Set a switch and tell the listeners, in this thread, also where it stood so already.
+
+        Raises KeyError for one that does not exist.
+        """
+        with self._lock:
+            if name not in self._states:
+                raise KeyError(name)
+            self._states[name] = on
+            for listener in self._listeners:
+                listener(name, on)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with each switch as it stands, now and whenever one is set."""
+        with self._lock:
+            self._listeners.append(listener)
+            for name, on in self._states.items():
+                listener(name, on)
