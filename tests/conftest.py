@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edgetpu.compile_model import compile_for_standin
 from edgetpu.standin import StandIn
 from edgetpu.user import User, Users
 from hypothesis import settings
+from mqtt_broker import ACL, CONSUMER, EDGECAM, Certificates, Mosquitto, make_certificates, mosquitto, running
 
 # A busy machine is not a bug: nothing here is judged by the wall clock.
 settings.register_profile("edgecam", deadline=None)
@@ -66,3 +68,34 @@ def use(standin: StandIn, demo_edgetpu_model: Path) -> Iterator[Users]:
     yield start
     for user in users:
         user.kill()
+
+
+@pytest.fixture
+def broker_folder(tmp_path: Path) -> Path:
+    """Where a broker keeps its memory; without mosquitto the test is skipped."""
+    if mosquitto() is None:
+        pytest.skip("no MQTT broker: apt-get install mosquitto")
+    return tmp_path / "broker"
+
+
+@pytest.fixture
+def broker(broker_folder: Path) -> Iterator[Mosquitto]:
+    """A running broker that lets everybody in."""
+    with running(Mosquitto(broker_folder)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What a broker and its clients need to speak TLS; without openssl the test is skipped."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with: apt-get install openssl")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def secure_broker(broker_folder: Path, certificates: Certificates) -> Iterator[Mosquitto]:
+    """A running broker with TLS, passwords and access rules: EDGECAM and CONSUMER are let in."""
+    secure = Mosquitto(broker_folder, certificates=certificates, passwords=(EDGECAM, CONSUMER), acl=ACL)
+    with running(secure) as started:
+        yield started
