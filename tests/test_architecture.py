@@ -13,7 +13,7 @@ LAYERS = [
     {"__init__", "types", "errors"},
     {"ports", "config"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "glyphs", "interpolation", "kalman", "labels",
+        "assignment", "backoff", "bundled", "clock", "events", "frigate", "glyphs", "interpolation", "kalman", "labels",
         "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches", "tracker", "yuv",
     },
     {"journal", "outlet", "worker"},
