@@ -14,7 +14,7 @@ LAYERS = [
     {"ports", "config"},
     {
         "assignment", "backoff", "bundled", "clock", "events", "frigate", "glyphs", "interpolation", "kalman", "labels",
-        "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches", "tracker", "yuv",
+        "latency", "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches", "tracker", "yuv",
     },
     {"journal", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},
