@@ -20,7 +20,8 @@ class Outlet:
     """Guards the pipeline from a sink's troubles.
 
     While the sink is down its frames are counted in `frames_refused` and its events wait here, in order; after a
-    back-off the sink is opened again and takes them first.
+    back-off the sink is opened again and takes them first. `trouble` says what is wrong, "" while nothing is;
+    `takes_frames` is False for a sink of events alone.
     """
 
     def __init__(self, sink: Sink, clock: Clock) -> None:
@@ -28,8 +29,9 @@ class Outlet:
         self.frames_refused = 0
         self.events_taken = 0
         self.events_lost = 0
+        self.takes_frames = type(sink).write is not Sink.write
+        self.trouble = ""
         self._sink = sink
-        self._takes_frames = type(sink).write is not Sink.write
         self._clock = clock
         self._waiting: deque[Event] = deque()
         self._backoff = Backoff()
@@ -45,7 +47,7 @@ class Outlet:
 
     def write(self, annotated: AnnotatedFrame) -> bool:
         """Hand over a frame; False where the sink is down or refused it. A sink of events alone takes any frame."""
-        if not self._takes_frames:
+        if not self.takes_frames:
             return True
         if self._usable():
             try:
@@ -58,13 +60,14 @@ class Outlet:
         self.frames_refused += 1
         return False
 
-    def publish(self, event: Event) -> None:
-        """Hand over an event, after those still waiting; kept where the sink is down."""
+    def publish(self, event: Event) -> bool:
+        """Hand over an event, after those still waiting; False where the sink is down: it is kept."""
         self._waiting.append(event)
         if len(self._waiting) > EVENTS_KEPT:
             self._waiting.popleft()
             self.events_lost += 1
         self.flush()
+        return not self._waiting
 
     def flush(self) -> None:
         """Hand over the events that are waiting, as far as the sink takes them."""
@@ -101,12 +104,14 @@ class Outlet:
         except SinkError as error:
             self._lost(error)
             return False
+        self.trouble = ""
         log.warning("%s: back after %.1f s", self.name, self._backoff.succeeded(now))
         return True
 
     def _lost(self, error: SinkError) -> None:
         if self._backoff.since is None:
             log.error("%s: %s", self.name, error)
+        self.trouble = str(error)
         self._backoff.failed(self._clock.monotonic())
         try:
             self._sink.close()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edgecam.interpolation import tracks_at
+from edgecam.latency import Latencies
 from edgecam.outlet import Outlet
 from edgecam.overlay import Overlay
 from edgecam.ports import Clock, Sink
@@ -27,9 +28,13 @@ class OutputWorker(Worker):
     """Owns the sinks. Waits, at most `wait` seconds, for the analysis that covers a frame; draws; hands on.
 
     `written` counts the frames that every sink took, `refused` those that some sink did not, `missed` those the ring
-    dropped before they were read. An event is published after the frame it speaks of. Once a wait has run out, no
-    further frame waits until an analysis arrives: a stalled detector costs one wait, not one a frame. In a lossless
-    pipeline every frame waits for its analysis.
+    dropped before they were read. A sink that takes frames is told of an event after the frame it speaks of; a sink of
+    events alone at once, since drawing and encoding a frame takes longer than the journal does. Once a wait has run
+    out, no further frame waits until an analysis arrives: a stalled detector costs one wait, not one a frame. In a
+    lossless pipeline every frame waits for its analysis.
+
+    `latencies` has the times from a frame's timestamp until all sinks had the frame (`output`), and until the sinks of
+    events alone, the journal among them, had an event of it (`event`); not of a lossless camera, whose time is its own.
     """
 
     def __init__(
@@ -49,6 +54,9 @@ class OutputWorker(Worker):
         self.refused = 0
         self.missed = 0
         self.outlets = [Outlet(sink, clock) for sink in sinks]
+        self.latencies = Latencies("output", "event")
+        self._of_events = [outlet for outlet in self.outlets if not outlet.takes_frames]
+        self._of_frames = [outlet for outlet in self.outlets if outlet.takes_frames]
         self._ring = ring
         self._analyses = analyses
         self._overlay = overlay
@@ -75,6 +83,7 @@ class OutputWorker(Worker):
     def step(self) -> None:
         frame = self._ring.next(READER, after=self._seen, timeout=TURN)
         if frame is None:
+            self._take_analyses()
             for outlet in self.outlets:
                 outlet.flush()
             return
@@ -84,25 +93,35 @@ class OutputWorker(Worker):
         self._seen = frame.sequence
         self._times.append(frame.timestamp)
         self._hand_on(self._annotate(frame))
+        self._note("output", frame.timestamp)
         self._publish_through(frame.sequence)
 
     def teardown(self) -> None:
         self._ring.leave(READER)
         self._analyses.leave()
-        self._pending.extend(self._analyses.take())
-        for analysis in self._pending:
-            self._publish(analysis)
-        self._pending.clear()
+        self._take_analyses()
+        while self._pending:
+            self._advance()
         for outlet in reversed(self.outlets):
             outlet.close()
 
     def _covered(self, frame: Frame) -> bool:
         """Wait for the frame's analysis; False where the frame should wait another turn."""
         covered = self._analyses.wait_for(frame.sequence, self._wait if self._patient or self._ring.lossless else 0.0)
+        arrived = self._take_analyses()
+        self._patient = covered or arrived
+        return covered or not self._ring.lossless
+
+    def _take_analyses(self) -> bool:
+        """Take what the detect thread has found; False where there is nothing new."""
         arrived = self._analyses.take()
         self._pending.extend(arrived)
-        self._patient = covered or bool(arrived)
-        return covered or not self._ring.lossless
+        for analysis in arrived:
+            for event in analysis.events:
+                taken = [outlet.publish(event) for outlet in self._of_events]
+                if taken and all(taken):
+                    self._note("event", event.timestamp)
+        return bool(arrived)
 
     def _annotate(self, frame: Frame) -> AnnotatedFrame:
         while self._pending and self._pending[0].sequence < frame.sequence:
@@ -129,9 +148,10 @@ class OutputWorker(Worker):
 
     def _advance(self) -> None:
         self._before = self._pending.popleft()
-        self._publish(self._before)
-
-    def _publish(self, analysis: Analysis) -> None:
-        for event in analysis.events:
-            for outlet in self.outlets:
+        for event in self._before.events:
+            for outlet in self._of_frames:
                 outlet.publish(event)
+
+    def _note(self, stage: str, timestamp: float) -> None:
+        if not self._ring.lossless:
+            self.latencies.add(stage, self._clock.monotonic() - timestamp)

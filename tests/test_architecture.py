@@ -13,8 +13,9 @@ LAYERS = [
     {"__init__", "types", "errors"},
     {"ports", "config"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "frigate", "glyphs", "interpolation", "kalman", "labels",
-        "latency", "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches", "tracker", "yuv",
+        "assignment", "backoff", "bundled", "clock", "events", "frigate", "glyphs", "interpolation", "kalman",
+        "labels", "latency", "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches",
+        "tracker", "yuv",
     },
     {"journal", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},

@@ -49,6 +49,17 @@ def test_frames_are_refused_and_counted_while_the_sink_is_down() -> None:
     assert (outlet.frames_taken, outlet.frames_refused) == (1, 2)
 
 
+def test_what_is_wrong_is_said_until_it_is_mended() -> None:
+    sink, clock = RecordingSink(), ManualClock()
+    outlet = Outlet(sink, clock)
+    outlet.open()
+    assert (outlet.publish(make_event(0)), outlet.trouble) == (True, "")
+    sink.refuse.append(SinkError("a.db: the disk is full"))
+    assert (outlet.publish(make_event(1)), outlet.trouble) == (False, "a.db: the disk is full")
+    clock.advance(1.1)
+    assert (outlet.publish(make_event(2)), outlet.trouble) == (True, "")
+
+
 def test_a_failed_reopening_backs_off_further() -> None:
     sink, clock = RecordingSink(), ManualClock()
     outlet = Outlet(sink, clock)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from edgecam.errors import RingClosed, SinkError
 from edgecam.output import OutputWorker
+from edgecam.ports import Sink
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.testing import ManualClock, RecordingSink, make_frame
 from edgecam.types import Analysis, BBox, Event, EventType, Track
@@ -16,11 +19,13 @@ STILL = BBox(0.0, 0.0, 0.0, 0.0)
 class Bench:
     """An output thread with its hand-overs and one sink, all in the test's hands."""
 
-    def __init__(self, capacity: int = 16, *, lossless: bool = False) -> None:
+    def __init__(self, capacity: int = 16, *, lossless: bool = False, others: Sequence[Sink] = ()) -> None:
         self.ring = FrameRing(capacity, lossless=lossless, readers=("output",))
         self.analyses = AnalysisQueue()
+        self.clock = ManualClock()
         self.sink = RecordingSink()
-        self.worker = OutputWorker(self.ring, self.analyses, [self.sink], None, ManualClock(), lambda: None, wait=0.0)
+        sinks = [self.sink, *others]
+        self.worker = OutputWorker(self.ring, self.analyses, sinks, None, self.clock, lambda: None, wait=0.0)
         self.worker.setup()
 
     def capture(self, *sequences: int) -> None:
@@ -42,6 +47,20 @@ class Bench:
 
     def written(self) -> list[int]:
         return [annotated.frame.sequence for annotated in self.sink.frames]
+
+
+class EventsAlone(Sink):
+    """A sink of events alone, which tells what another one had been given by then, and takes its time."""
+
+    def __init__(self, other: RecordingSink | None = None) -> None:
+        self.other = other
+        self.told: list[tuple[str, list[str]]] = []
+        self.refuse: list[SinkError] = []
+
+    def publish(self, event: Event) -> None:
+        if self.refuse:
+            raise self.refuse.pop()
+        self.told.append((event.event_id, list(self.other.order) if self.other else []))
 
 
 def test_every_frame_is_written_in_order_with_the_boxes_of_that_frame() -> None:
@@ -72,6 +91,65 @@ def test_an_event_comes_after_its_frame_and_before_the_next() -> None:
     bench.analyse(2)
     bench.turns(3)
     assert bench.sink.order == ["frame 0", "frame 1", "new e1", "frame 2"]
+
+
+def test_a_sink_of_events_alone_does_not_wait_for_the_frame() -> None:
+    alone = EventsAlone()
+    bench = Bench(others=[alone])
+    alone.other = bench.sink
+    bench.capture(0, 1, 2)
+    bench.analyse(0)
+    bench.analyse(1, event="e1")
+    bench.analyse(2, event="e2")
+    bench.turns(3)
+    assert alone.told == [("e1", []), ("e2", [])]
+    assert bench.sink.order == ["frame 0", "frame 1", "new e1", "frame 2", "new e2"]
+
+
+def test_a_sink_of_events_alone_does_not_wait_for_a_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecam.output.TURN", 0.0)
+    alone = EventsAlone()
+    bench = Bench(others=[alone])
+    bench.capture(0)
+    bench.turns(1)
+    bench.analyse(0, event="late")
+    bench.turns(1)
+    assert alone.told == [("late", [])]
+    bench.worker.teardown()
+    assert alone.told == [("late", [])]
+    assert [event.event_id for event in bench.sink.events] == ["late"]
+
+
+def test_it_is_noted_how_long_frames_and_events_took() -> None:
+    alone = EventsAlone()
+    bench = Bench(others=[alone])
+    bench.clock.advance(0.5)
+    bench.capture(0)
+    bench.analyse(0, event="e0")
+    bench.turns(1)
+    latencies = bench.worker.latencies.summary()
+    assert {stage: (each.count, each.p99) for stage, each in latencies.items()} == {
+        "output": (1, 0.5),
+        "event": (1, 0.5),
+    }
+
+
+def test_an_event_that_the_journal_refused_has_no_latency() -> None:
+    alone = EventsAlone()
+    bench = Bench(others=[alone])
+    alone.refuse.append(SinkError("disk full"))
+    bench.capture(0)
+    bench.analyse(0, event="e0")
+    bench.turns(1)
+    assert bench.worker.latencies.summary()["event"].count == 0
+
+
+def test_a_lossless_camera_has_a_time_of_its_own() -> None:
+    bench = Bench(lossless=True, others=[EventsAlone()])
+    bench.capture(0)
+    bench.analyse(0, event="e0")
+    bench.turns(1)
+    assert {each.count for each in bench.worker.latencies.summary().values()} == {0}
 
 
 def test_an_event_whose_frame_was_dropped_is_published_all_the_same() -> None:
