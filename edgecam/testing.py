@@ -14,9 +14,15 @@ from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame,
 
 
 class ManualClock(Clock):
-    """A clock that stands still until it is told; `sleep` advances it and returns at once."""
+    """A clock that stands still until it is told; `sleep` advances it and returns at once.
 
-    def __init__(self, start: float = 0.0, wall_at_zero: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+    `step` moves its wall side, as setting a clock does; `right` is what `synced` says.
+    """
+
+    def __init__(
+        self, start: float = 0.0, wall_at_zero: datetime = datetime(2026, 1, 1, tzinfo=UTC), *, right: bool = True
+    ) -> None:
+        self.right = right
         self._now = start
         self._wall_at_zero = wall_at_zero
 
@@ -26,12 +32,19 @@ class ManualClock(Clock):
     def wall(self, timestamp: float) -> datetime:
         return self._wall_at_zero + timedelta(seconds=timestamp)
 
+    def synced(self) -> bool:
+        return self.right
+
     def sleep(self, seconds: float) -> None:
         self.advance(max(0.0, seconds))
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward, or back; no time passes."""
+        self._wall_at_zero += timedelta(seconds=seconds)
 
 
 def make_frame(sequence: int, timestamp: float | None = None, size: tuple[int, int] = (64, 48)) -> Frame:
