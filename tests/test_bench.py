@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecam.benchmark import Benchmark, Plan, Subject, takes
-from edgecam.benchmark.figures import Live, Rate, Round, Spread, figures
+from edgecam.benchmark.figures import Cost, Live, Rate, Round, Spread, figures
 from edgecam.benchmark.film import PICTURES, FilmCamera, Note, NotingSink, Picture, render
 from edgecam.benchmark.machine import cpu_name, this_machine
 from edgecam.benchmark.takes import Take
@@ -63,6 +63,8 @@ def a_round(invoke: float, slots: float, pipeline: float) -> Round:
         round_trips=(0.001, 0.002),
         pipeline=Rate(20, pipeline * 20),
         live=Live(analysed=2, skipped=1, dropped=3, overheads=(0.003, 0.005)),
+        cost=Cost(10, 10 * invoke / 8),
+        floor=Cost(4, 0.004),
     )
 
 
@@ -82,6 +84,11 @@ class TestFigures:
         assert (live.frames_analysed, live.frames_skipped, live.frames_dropped) == (6, 3, 9)
         assert live.frames_captured == 18
         assert (live.fps, live.overhead.count) == (15.0, 6)
+
+    def test_the_cost_of_a_frame_is_that_of_all_rounds(self) -> None:
+        cpu = figures([a_round(0.010, 0.01, 0.01), a_round(0.030, 0.01, 0.01)], fps=30.0).cpu
+        assert (cpu.frames, cpu.per_frame, cpu.floor) == pytest.approx((20, 0.0025, 0.001))
+        assert cpu.rounds == pytest.approx((0.00125, 0.00375))
 
     @given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
     def test_percentiles_are_in_order_and_within(self, durations: list[float]) -> None:
@@ -103,8 +110,9 @@ class TestFigures:
 class TestTakes:
     def test_only_what_was_analysed_in_its_time_counts(self) -> None:
         notes = [Note(sequence, 10.0 + sequence, 0.25) for sequence in range(10)]
-        take = Take(notes, [9.5 + sequence for sequence in range(10)], begin=12.0, end=16.0, info=INFO)
+        take = Take(notes, [9.5 + sequence for sequence in range(10)], begin=12.0, end=16.0, info=INFO, cpu=0.5)
         assert takes.rate(take) == Rate(4, 4.0)
+        assert takes.cost(take) == Cost(4, 0.5), "the four frames handed out from 12.5 to 15.5"
         found = takes.live(take)
         assert (found.analysed, found.skipped, found.dropped) == (5, 0, 0)
         assert found.overheads == pytest.approx((0.25,) * 5)
@@ -117,7 +125,7 @@ class TestTakes:
             for sequence, fate in enumerate(fates)
             if fate != "dropped"
         ]
-        found = takes.live(Take(notes, [0.0] * len(fates), begin=0.0, end=1000.0, info=INFO))
+        found = takes.live(Take(notes, [0.0] * len(fates), begin=0.0, end=1000.0, info=INFO, cpu=0.0))
         assert (found.analysed, found.skipped, found.dropped) == tuple(
             fates.count(fate) for fate in ("analysed", "skipped", "dropped")
         )
@@ -125,7 +133,7 @@ class TestTakes:
 
     def test_too_little_is_said(self) -> None:
         with pytest.raises(EdgecamError, match="--seconds"):
-            takes.rate(Take([Note(0, 1.0, 0.1)], [0.0], begin=0.0, end=2.0, info=INFO))
+            takes.rate(Take([Note(0, 1.0, 0.1)], [0.0], begin=0.0, end=2.0, info=INFO, cpu=0.0))
 
     @pytest.mark.parametrize("lossless", [True, False])
     def test_the_pipeline_analyses_what_the_camera_shows(self, *, lossless: bool) -> None:
@@ -204,7 +212,7 @@ class TestWhole:
         done = bench("--model", model, "--device", "cpu", "--threads", "1", "--fps", "100", "--json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
-        assert list(found) == ["machine", "detector", "plan", "bare", "host", "pipeline", "live"]
+        assert list(found) == ["machine", "detector", "plan", "bare", "host", "pipeline", "live", "cpu"]
         assert list(found["machine"]) == ["board", "cpu", "cores", "system", "python", "edgecam"]
         assert found["plan"] == {"seconds": 0.3, "rounds": 2, "fps": 100.0}
         detector = found["detector"]
@@ -227,6 +235,10 @@ class TestWhole:
         live = found["live"]
         assert live["frames_captured"] == live["frames_analysed"] + live["frames_skipped"] + live["frames_dropped"]
         assert live["overhead"]["count"] == live["frames_analysed"] > 0
+        cpu = found["cpu"]
+        assert set(cpu) == {"frames", "per_frame", "rounds", "floor"}
+        assert cpu["per_frame"] > 0
+        assert cpu["floor"] > 0
 
     @pytest.mark.timeout(LIMIT + 60)
     def test_the_table_has_the_bare_figure_beside_the_others(self, tmp_path: Path) -> None:
@@ -237,7 +249,8 @@ class TestWhole:
         assert len(rows) == 5
         assert "1.000" in rows[1]
         assert any(line.startswith("machine ") for line in lines)
-        assert "skipped" in lines[-1]
+        assert "skipped" in lines[-2]
+        assert "outside inference" in lines[-1]
 
     @pytest.mark.timeout(LIMIT + 60)
     def test_it_leaves_no_process_behind(self, tmp_path: Path) -> None:

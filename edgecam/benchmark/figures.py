@@ -56,9 +56,29 @@ class Live:
     overheads: tuple[float, ...]
 
 
+class Cost(NamedTuple):
+    """So many frames took so many seconds of CPU time."""
+
+    frames: int
+    cpu: float
+
+    @property
+    def per_frame(self) -> float:
+        return self.cpu / self.frames if self.frames else 0.0
+
+    @classmethod
+    def total(cls, costs: Iterable[Cost]) -> Self:
+        """All of them together."""
+        frames, cpu = zip(*costs, strict=True)
+        return cls(sum(frames), sum(cpu))
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one round measured.
+
+    `cost` is the CPU time of the live pipeline without inference, encoding and display; `floor` that of nothing but
+    the copy of each picture and the small one made from it.
 
     `invokes` are the seconds of each invoke of the bare loop; `round_trips`, of single frames through the host, those
     beyond the invoke.
@@ -69,6 +89,8 @@ class Round:
     round_trips: tuple[float, ...]
     pipeline: Rate
     live: Live
+    cost: Cost
+    floor: Cost
 
     @property
     def bare(self) -> Rate:
@@ -117,6 +139,16 @@ class LiveFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuFigures:
+    """CPU seconds for each 720p frame outside inference, encoding and display, and those of its `floor` (see Round)."""
+
+    frames: int
+    per_frame: float
+    rounds: tuple[float, ...]
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What the rounds come to; ratios are those of the total rates."""
 
@@ -124,6 +156,7 @@ class Figures:
     host: HostFigures
     pipeline: PipelineFigures
     live: LiveFigures
+    cpu: CpuFigures
 
 
 def figures(rounds: Sequence[Round], fps: float) -> Figures:
@@ -141,7 +174,13 @@ def figures(rounds: Sequence[Round], fps: float) -> Figures:
         ),
         PipelineFigures(pipeline, pipeline / bare, tuple(each.pipeline.fps for each in rounds)),
         _live([each.live for each in rounds], fps),
+        _cpu(rounds),
     )
+
+
+def _cpu(rounds: Sequence[Round]) -> CpuFigures:
+    cost, floor = (Cost.total(costs) for costs in zip(*((each.cost, each.floor) for each in rounds), strict=True))
+    return CpuFigures(cost.frames, cost.per_frame, tuple(each.cost.per_frame for each in rounds), floor.per_frame)
 
 
 def _live(rounds: Sequence[Live], fps: float) -> LiveFigures:

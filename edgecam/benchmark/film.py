@@ -39,15 +39,25 @@ def render(lores_size: tuple[int, int], tick: Callable[[int], None] = lambda _do
     return pictures
 
 
+def made_anew(picture: Picture) -> Picture:
+    """The picture as a camera without an ISP makes it: a copy, and the small one from it."""
+    main = picture.main.copy()
+    return Picture(main, lores_from_i420(main, (picture.lores.shape[1], picture.lores.shape[0])))
+
+
 class FilmCamera(Camera):
     """Shows pictures to and fro without end, so that things move but never jump.
 
-    In real time (at `fps`), or, without an end to its patience, as fast as they are taken (`lossless`). `handed_out`
-    is the monotonic time at which `read` returned each frame, by its sequence.
+    In real time (at `fps`), or, without an end to its patience, as fast as they are taken (`lossless`). With `fresh`
+    each frame costs what a USB camera's does: one copy of the picture, and the small one made from it. `handed_out` is
+    the monotonic time at which `read` returned each frame, by its sequence.
     """
 
-    def __init__(self, pictures: Sequence[Picture], fps: float, clock: Clock, *, lossless: bool) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], fps: float, clock: Clock, *, lossless: bool, fresh: bool = False
+    ) -> None:
         self.lossless = lossless
+        self._fresh = fresh
         self.handed_out: list[float] = []
         self._reel = [*pictures, *pictures[-2:0:-1]]
         self._fps = fps
@@ -64,8 +74,8 @@ class FilmCamera(Camera):
         timestamp = self._pacer.admit((sequence - self._first) / self._fps, timeout)
         if timestamp is None:
             return None
-        main, lores = self._reel[sequence % len(self._reel)]
-        frame = Frame(sequence, timestamp, main, lores)
+        picture = self._reel[sequence % len(self._reel)]
+        frame = Frame(sequence, timestamp, *(made_anew(picture) if self._fresh else picture))
         self.handed_out.append(self._clock.monotonic())
         return frame
 

@@ -14,7 +14,7 @@ from edgecam.benchmark.subject import Subject
 from edgecam.ports import Clock
 
 #: What part of a round's time each measurement gets.
-BARE, SLOTS, SINGLE, PIPELINE, LIVE = 0.2, 0.15, 0.1, 0.2, 0.35
+BARE, SLOTS, SINGLE, PIPELINE, LIVE, COST = 0.2, 0.15, 0.1, 0.2, 0.2, 0.15
 _DECIMALS = 6
 
 
@@ -29,7 +29,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """Steps of progress."""
-        return PICTURES + 3 * self.rounds
+        return PICTURES + 4 * self.rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Report:
         `machine`: board, cpu, cores, system, python, edgecam. `detector`: see Tested. `plan`: seconds, rounds, fps.
         `bare`: fps, rounds (fps of each), invoke. `host`: fps, ratio, rounds, overhead. `pipeline`: fps, ratio,
         rounds. `live`: fps, frames_captured, frames_analysed, frames_skipped, frames_dropped, overhead. `invoke` and
-        `overhead`: count, p50, p95, p99.
+        `overhead`: count, p50, p95, p99. `cpu`: frames, per_frame, rounds, floor (CPU seconds).
         """
         parts = {"machine": asdict(self.machine), "detector": asdict(self.detector), "plan": asdict(self.plan)}
         return {**parts, **_rounded(asdict(self.figures))}
@@ -98,7 +98,9 @@ class Benchmark:
         tick(1)
         pipeline = takes.rate(self._take(pictures, seconds * PIPELINE, lossless=True))
         tick(1)
-        take = self._take(pictures, seconds * LIVE, lossless=False)
+        take = self._take(pictures, seconds * LIVE)
+        tick(1)
+        costs = self._take(pictures, seconds * COST, drawn=True)
         tick(1)
         info = take.info
         self._tested = Tested(
@@ -110,11 +112,24 @@ class Benchmark:
             host_runtime,
             subject.threads,
         )
-        return Round(tuple(invokes), slots, tuple(single), pipeline, takes.live(take))
+        return Round(
+            tuple(invokes),
+            slots,
+            tuple(single),
+            pipeline,
+            takes.live(take),
+            takes.cost(costs),
+            takes.floor(pictures),
+        )
 
-    def _take(self, pictures: Sequence[Picture], seconds: float, *, lossless: bool) -> takes.Take:
-        camera, sink = FilmCamera(pictures, self._plan.fps, self._clock, lossless=lossless), NotingSink()
-        return takes.record(self._subject.parts(camera, sink), camera, sink, self._subject.device, seconds)
+    def _take(
+        self, pictures: Sequence[Picture], seconds: float, *, lossless: bool = False, drawn: bool = False
+    ) -> takes.Take:
+        """A run of the pipeline; `drawn`: with fresh pictures, the overlay and the inference in another process."""
+        camera = FilmCamera(pictures, self._plan.fps, self._clock, lossless=lossless, fresh=drawn)
+        sink = NotingSink()
+        parts = self._subject.parts(camera, sink, drawn=drawn)
+        return takes.record(parts, camera, sink, self._subject.device, seconds)
 
 
 def _rounded(value: Any) -> Any:

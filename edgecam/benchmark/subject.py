@@ -72,11 +72,16 @@ class Subject:
         """The model's input for each of the pictures."""
         return [self._reader.tensor(picture.lores) for picture in pictures]
 
-    def parts(self, camera: FilmCamera, sink: NotingSink) -> PipelineParts:
-        """The pipeline of `edgecam run`, with this camera and nothing but this sink."""
-        stand_in = SyntheticConfig(type="synthetic")
-        parts = build_parts(self._config, NAME, stand_in, self.model, self._clock)
-        return replace(parts, camera=camera, sinks=[sink], overlay=None)
+    def parts(self, camera: FilmCamera, sink: NotingSink, *, drawn: bool = False) -> PipelineParts:
+        """The pipeline of `edgecam run`, with this camera and nothing but this sink.
+
+        `drawn`: with the overlay, and the detector in a process of its own in any case.
+        """
+        config, stand_in = self._config, SyntheticConfig(type="synthetic")
+        if drawn:
+            config = config.model_copy(update={"detector": config.detector.model_copy(update={"isolate": True})})
+        parts = build_parts(config, NAME, stand_in, self.model, self._clock)
+        return replace(parts, camera=camera, sinks=[sink], overlay=parts.overlay if drawn else None)
 
 
 def _usable(device: str, *, compiled: bool) -> list[EdgeTpu]:

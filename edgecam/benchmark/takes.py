@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import process_time
 
-from edgecam.benchmark.figures import Live, Rate
-from edgecam.benchmark.film import FilmCamera, Note, NotingSink
+from edgecam.benchmark.figures import Cost, Live, Rate
+from edgecam.benchmark.film import FilmCamera, Note, NotingSink, Picture, made_anew
 from edgecam.errors import DetectorError, EdgecamError
 from edgecam.pipeline import Pipeline, PipelineParts
 from edgecam.ports import Clock
@@ -25,7 +26,8 @@ _GLANCE = 0.1
 class Take:
     """What was noted; what counts is what was analysed from `begin` to `end`, monotonic seconds.
 
-    `handed_out` is when the camera handed out each frame, by its sequence; `info` the detector's.
+    `handed_out` is when the camera handed out each frame, by its sequence; `info` the detector's; `cpu` the CPU time of
+    this process in seconds, all threads together.
     """
 
     notes: Sequence[Note]
@@ -33,6 +35,7 @@ class Take:
     begin: float
     end: float
     info: DetectorInfo
+    cpu: float
 
 
 def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: str, seconds: float) -> Take:
@@ -44,10 +47,11 @@ def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: s
     pipeline = Pipeline(parts, changed.set)
     watch = _Watch(pipeline, parts.clock, changed)
     with _running(pipeline):
-        begin = watch.begin(device)
+        begin, spent = watch.begin(device), process_time()
         end = watch.end(seconds)
+        spent = process_time() - spent
         info = watch.info
-    return Take(sink.notes, camera.handed_out, begin, end, info)
+    return Take(sink.notes, camera.handed_out, begin, end, info, spent)
 
 
 def rate(take: Take) -> Rate:
@@ -68,6 +72,19 @@ def live(take: Take) -> Live:
         dropped=last - first + 1 - arrived,
         overheads=tuple(overheads),
     )
+
+
+def cost(take: Take) -> Cost:
+    """The CPU time of this process for the frames that count."""
+    return Cost(sum(take.begin <= moment <= take.end for moment in take.handed_out), take.cpu)
+
+
+def floor(pictures: Sequence[Picture]) -> Cost:
+    """The CPU time of making each of the pictures anew, and nothing else."""
+    spent = process_time()
+    for picture in pictures:
+        made_anew(picture)
+    return Cost(len(pictures), process_time() - spent)
 
 
 def _counted(take: Take) -> list[tuple[int, float, float]]:

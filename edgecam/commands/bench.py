@@ -82,6 +82,11 @@ def _print(report: Report) -> None:
         f"\nOf {live.frames_captured} frames at {live.fps:g} fps, {live.frames_analysed} were analysed,"
         f" {live.frames_skipped} skipped, {live.frames_dropped} dropped."
     )
+    cpu = report.figures.cpu
+    console.emit(
+        f"CPU time of a 720p frame outside inference, encoding and display: {1000 * cpu.per_frame:.2f} ms,"
+        f" of which its copy and the small picture alone take {1000 * cpu.floor:.2f} ms."
+    )
 
 
 def _rows(figures: Figures) -> list[tuple[str, ...]]:

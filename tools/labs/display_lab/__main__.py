@@ -47,7 +47,7 @@ class Row:
 @app.command()
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(GROUPS)}; several may be given.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write every figure to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,  # noqa: FBT002
     picture: Annotated[Path | None, typer.Option(help="Write the best screendump of the demonstration here.")] = None,
 ) -> None:
     """edgecam on a bare monitor and on a V4L2 camera, in a Debian in QEMU, judged from outside."""
@@ -58,12 +58,14 @@ def main(
     except CannotRun as reason:
         print(f"display lab: it cannot run here: {reason}", file=sys.stderr)
         raise typer.Exit(CANNOT_RUN) from reason
-    if json_file:
-        figures = {"accelerator": accelerator, "steps": [asdict(row) for row in rows], **steps.figures}
-        json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if picture and steps.picture is not None:
         cv2.imwrite(str(picture), steps.picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
-    _print(rows)
+    if as_json:
+        print(
+            json.dumps({"accelerator": accelerator, "steps": [asdict(row) for row in rows], **steps.figures}, indent=1)
+        )
+    else:
+        _print(rows)
     if not all(row.right for row in rows):
         raise typer.Exit(1)
 
