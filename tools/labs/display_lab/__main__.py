@@ -47,7 +47,7 @@ class Row:
 @app.command()
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(GROUPS)}; several may be given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write the best screendump of the demonstration here.")] = None,
 ) -> None:
     """edgecam on a bare monitor and on a V4L2 camera, in a Debian in QEMU, judged from outside."""
