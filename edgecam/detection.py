@@ -9,8 +9,10 @@ from collections.abc import Callable
 from edgecam.backoff import Backoff
 from edgecam.errors import DetectorError, RingClosed
 from edgecam.events import EventRules
+from edgecam.latency import Latencies
 from edgecam.ports import Clock, Detector
 from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.switches import Switches
 from edgecam.tracker import Tracker
 from edgecam.types import Analysis, DetectorInfo, EventType, Frame, Inference, Track
 from edgecam.worker import Worker
@@ -30,6 +32,12 @@ class DetectWorker(Worker):
     While the detector works on one frame the next is handed in, as far as it takes several. `analysed` counts the
     frames looked at, `skipped` those passed over, `failed` those lost with the detector; `events_started` the events
     announced.
+
+    While the switch `detect` is off the detector rests and every frame is passed over, with an analysis that says that
+    nothing was found in it: tracks and events end as if their objects had gone, and the output waits for nobody.
+
+    `latencies` has the detector's own time (`inference`), and the time from a frame's timestamp until its analysis was
+    made (`detect`); the latter not of a lossless camera, whose time is its own.
     """
 
     def __init__(
@@ -41,6 +49,8 @@ class DetectWorker(Worker):
         analyses: AnalysisQueue,
         clock: Clock,
         on_exit: Callable[[], None],
+        *,
+        switches: Switches | None = None,
     ) -> None:
         super().__init__("detect", on_exit)
         self.analysed = 0
@@ -48,12 +58,14 @@ class DetectWorker(Worker):
         self.failed = 0
         self.events_started = 0
         self.info: DetectorInfo | None = None
+        self.latencies = Latencies("detect", "inference")
         self._ring = ring
         self._detector = detector
         self._tracker = tracker
         self._rules = rules
         self._analyses = analyses
         self._clock = clock
+        self._switches = switches or Switches()
         self._backoff = Backoff()
         self._opened = False
         self._under_way: deque[Frame] = deque()
@@ -62,10 +74,18 @@ class DetectWorker(Worker):
         self._timestamp = 0.0
         self._tracks: tuple[Track, ...] = ()
 
+    @property
+    def lost_since(self) -> float | None:
+        """The monotonic time since when the detector does not work; None while it does."""
+        return self._backoff.since
+
     def setup(self) -> None:
         self._try(self._open)
 
     def step(self) -> None:
+        if not self._switches["detect"] and not self._under_way:
+            self._pass_over()
+            return
         if not self._opened and not self._reopen():
             return
         self._try(self._turn)
@@ -82,8 +102,17 @@ class DetectWorker(Worker):
 
     def _turn(self) -> None:
         """Hand in what the detector has room for, then take what it has done."""
-        self._submit()
+        if self._switches["detect"]:
+            self._submit()
         self._collect()
+
+    def _pass_over(self) -> None:
+        """Let the newest frame go by; nothing is found in it."""
+        frame = self._ring.latest(READER, after=self._seen, timeout=TURN)
+        if frame is not None:
+            self.skipped += frame.sequence - self._seen
+            self._seen = frame.sequence
+            self._follow(frame, Inference([], 0.0))
 
     def _submit(self) -> None:
         while len(self._under_way) < self._detector.slots:
@@ -109,13 +138,21 @@ class DetectWorker(Worker):
     def _analyse(self, frame: Frame, done: Inference) -> None:
         if self._backoff.since is not None:
             log.warning("detector back after %.1f s", self._backoff.succeeded(self._clock.monotonic()))
+        self.analysed += 1
+        made = self._follow(frame, done)
+        self.latencies.add("inference", done.seconds)
+        if not self._ring.lossless:
+            self.latencies.add("detect", made - frame.timestamp)
+
+    def _follow(self, frame: Frame, done: Inference) -> float:
+        """Bring tracks and events up to this frame and hand the analysis over; returns when it was made."""
         self._sequence, self._timestamp = frame.sequence, frame.timestamp
         self._tracks = self._tracker.update(frame.timestamp, self._rules.accept(done.detections))
         size = (frame.width, frame.height)
         events = self._rules.update(frame.sequence, frame.timestamp, self._tracks, size)
-        self.analysed += 1
         found, made = tuple(done.detections), self._clock.monotonic()
         self._deliver(Analysis(frame.sequence, frame.timestamp, found, self._tracks, events, done.seconds, made))
+        return made
 
     def _deliver(self, analysis: Analysis) -> None:
         self.events_started += sum(event.type is EventType.NEW for event in analysis.events)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgecam.detection import DetectWorker
 from edgecam.errors import DetectorError, ModelError
 from edgecam.events import EventRules
 from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.switches import Switches
 from edgecam.testing import ManualClock, ScriptedDetector, make_frame
 from edgecam.tracker import Tracker
 from edgecam.types import Analysis, BBox, Detection, EventType
@@ -26,13 +29,25 @@ class Bench:
         script: Sequence[Sequence[Detection] | Exception],
         slots: int = 1,
         detector: ScriptedDetector | None = None,
+        *,
+        lossless: bool = False,
     ) -> None:
-        self.ring, self.analyses, self.clock = FrameRing(16), AnalysisQueue(), ManualClock()
+        self.ring, self.analyses, self.clock = FrameRing(16, lossless=lossless), AnalysisQueue(), ManualClock()
+        self.switches = Switches()
         self.detector = detector or ScriptedDetector(script, slots=slots)
         numbers = count(1)
         rules = EventRules("front", clock=ManualClock(), new_id=lambda start: f"event-{next(numbers)}")
         tracker = Tracker(confirm_hits=3, confirm_window=5)
-        self.worker = DetectWorker(self.ring, self.detector, tracker, rules, self.analyses, self.clock, lambda: None)
+        self.worker = DetectWorker(
+            self.ring,
+            self.detector,
+            tracker,
+            rules,
+            self.analyses,
+            self.clock,
+            lambda: None,
+            switches=self.switches,
+        )
         self.worker.setup()
 
     def look_at(self, *sequences: int) -> list[Analysis]:
@@ -143,6 +158,92 @@ def test_what_is_under_way_at_the_stop_is_still_analysed() -> None:
     bench.worker.teardown()
     assert [analysis.sequence for analysis in bench.analyses.take()] == [0, 1]
     assert (bench.worker.analysed, bench.worker.failed, bench.worker.skipped) == (2, 0, 0)
+
+
+def test_switched_off_every_frame_has_an_analysis_at_once_and_the_event_ends() -> None:
+    bench = Bench([[DOG]] * 100)
+    bench.look_at(0, 1, 2, 3)
+    bench.switches.set("detect", False)
+    analyses = bench.look_at(*range(4, 60))
+    assert [analysis.sequence for analysis in analyses] == list(range(4, 60))
+    assert not any(analysis.detections for analysis in analyses)
+    assert [(event.type, event.end) for analysis in analyses for event in analysis.events] == [(EventType.END, 3 / 30)]
+    assert analyses[-1].tracks == ()
+    assert (bench.worker.analysed, bench.worker.skipped) == (4, 56)
+
+    bench.switches.set("detect", True)
+    assert bench.look_at(60)[0].detections == (DOG,)
+    assert (bench.worker.analysed, bench.worker.skipped) == (5, 56)
+
+
+def test_what_was_under_way_when_it_was_switched_off_is_not_overtaken() -> None:
+    bench = Bench([[DOG]] * 2, slots=2)
+    for sequence in (0, 1):
+        bench.ring.put(make_frame(sequence))
+        bench.worker._submit()
+    bench.switches.set("detect", False)
+    analyses = bench.look_at(2, 3, 4)
+    assert [(analysis.sequence, len(analysis.detections)) for analysis in analyses] == [(0, 1), (1, 1), (4, 0)]
+    assert (bench.worker.analysed, bench.worker.skipped) == (2, 3)
+
+
+def test_switched_off_it_needs_no_detector() -> None:
+    bench = Bench([DetectorError("stick pulled")])
+    bench.worker.stopping.set()
+    bench.look_at(0)
+    assert bench.worker.lost_since == 0.0
+    bench.switches.set("detect", False)
+    assert [analysis.sequence for analysis in bench.look_at(1, 2)] == [1, 2]
+    bench.switches.set("detect", True)
+    bench.clock.advance(1.1)
+    assert [analysis.sequence for analysis in bench.look_at(3)] == [3]
+    assert bench.worker.lost_since is None
+
+
+@given(
+    steps=st.lists(st.sampled_from(["frame", "turn", "detect", "fault"]), max_size=60),
+    slots=st.integers(1, 3),
+    lossless=st.booleans(),
+)
+def test_however_it_is_switched_every_frame_is_counted_once(*, steps: list[str], slots: int, lossless: bool) -> None:
+    bench = Bench([], slots=slots, lossless=lossless)
+    bench.worker.stopping.set()  # so that waiting for the back-off returns at once
+    captured = 0
+    for step in steps:
+        if step == "frame" and captured < 16:
+            bench.ring.put(make_frame(captured))
+            captured += 1
+        elif step == "turn" and bench.worker._seen < captured - 1:
+            bench.clock.advance(1.0)
+            bench.worker.step()
+        elif step == "detect":
+            bench.switches.set("detect", not bench.switches["detect"])
+        elif step == "fault":
+            bench.detector._script = iter([DetectorError("stick pulled")])
+    bench.ring.close()
+    bench.worker.teardown()
+    worker = bench.worker
+    assert worker.analysed + worker.skipped + worker.failed == captured
+    sequences = [analysis.sequence for analysis in bench.analyses.take()]
+    assert sequences == sorted(set(sequences))
+
+
+def test_it_is_noted_how_long_it_took() -> None:
+    bench = Bench([[DOG]] * 3)
+    bench.clock.advance(2.0)
+    bench.look_at(0, 30)
+    bench.switches.set("detect", False)
+    bench.look_at(31)
+    latencies = bench.worker.latencies.summary()
+    assert (latencies["detect"].count, latencies["detect"].p50, latencies["detect"].p99) == (2, 1.0, 2.0)
+    assert (latencies["inference"].count, latencies["inference"].p50) == (2, 0.0)
+
+
+def test_the_time_of_a_lossless_camera_is_its_own() -> None:
+    bench = Bench([[DOG]], lossless=True)
+    bench.look_at(0)
+    counts = {stage: each.count for stage, each in bench.worker.latencies.summary().items()}
+    assert counts == {"detect": 0, "inference": 1}
 
 
 def test_a_model_that_cannot_be_used_is_not_tried_again() -> None:
