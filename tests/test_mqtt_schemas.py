@@ -1,0 +1,164 @@
+"""The schemas of what is said over MQTT: they are schemas, they let pass what edgecam says and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from test_frigate import document
+
+from edgecam.frigate import frigate_message
+from edgecam.mqtt.schemas import DIALECT, SCHEMAS, payload_value, schema_for
+from edgecam.mqtt.topics import Topics
+from edgecam.types import EventType
+
+Message = dict[str, Any]
+
+
+def complaints(kind: str, value: object) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema_for(kind)).iter_errors(value)]
+
+
+def sent(message: Message) -> Message:
+    """A message as it goes out."""
+    return message | {"sequence": 17, "late": False, "delay": 0.002}
+
+
+def message(kind: EventType = EventType.UPDATE, **more: Any) -> Message:
+    return sent(frigate_message(None if kind is EventType.NEW else document(), document(kind, **more)))
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_each_is_a_schema_of_a_topic(kind: str) -> None:
+    schema = schema_for(kind)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == DIALECT == Draft202012Validator.META_SCHEMA["$id"]
+    assert hasattr(Topics, kind)
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_all_objects_are_closed() -> None:
+    def objects(node: object) -> list[Message]:
+        inner = [found for each in _children(node) for found in objects(each)]
+        return [*inner, node] if isinstance(node, dict) and "properties" in node and "type" in node else inner
+
+    found = objects(schema_for("events"))
+    assert len(found) == 4
+    assert all(each["additionalProperties"] is False and [*each["properties"]] == each["required"] for each in found)
+
+
+def _children(node: object) -> list[Any]:
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_what_edgecam_says_of_an_event_passes(kind: EventType) -> None:
+    assert complaints("events", message(kind)) == []
+    assert complaints("events", message(kind, snapshot="/a.jpg", stationary=True, motionless_count=90)) == []
+
+
+def test_what_it_says_of_an_event_of_an_older_journal_passes() -> None:
+    end = message(EventType.END, frame_size=[0, 0], cut="edgecam ended")
+    assert complaints("events", end) == []
+
+
+def remove(*path: str) -> Callable[[Message], None]:
+    def change(message: Message) -> None:
+        *way, last = path
+        for key in way:
+            message = message[key]
+        del message[last]
+
+    return change
+
+
+def put(value: object, *path: str) -> Callable[[Message], None]:
+    def change(message: Message) -> None:
+        *way, last = path
+        for key in way:
+            message = message[key]
+        message[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        remove("sequence"),
+        remove("before"),
+        remove("after", "frame_size"),
+        remove("after", "snapshot", "box"),
+        put("gone", "type"),
+        put(0, "sequence"),
+        put(-0.1, "delay"),
+        put(1, "topic"),
+        put(None, "before"),
+        put(1, "after", "colour"),
+        put([0, 0, 10], "after", "box"),
+        put([0.1, 0.2, 0.3, 0.4], "after", "box"),
+        put([-1, 0, 10, 10], "after", "box"),
+        put(1.01, "after", "score"),
+        put(True, "after", "score"),
+        put("a person", "after", "end_time"),
+        put(1767225610.4, "after", "end_time"),
+        put(1767225610.4, "before", "end_time"),
+        put(True, "after", "false_positive"),
+        put(True, "before", "false_positive"),
+        put(True, "after", "stationary"),
+        put("person", "after", "id"),
+        put(["drive", "drive"], "after", "current_zones"),
+        put([{"line": "gate"}], "after", "crossings"),
+        put("new", "type"),
+        put("end", "type"),
+    ],
+)
+def test_what_it_never_says_of_an_event_does_not_pass(change: Callable[[Message], None]) -> None:
+    changed = deepcopy(message())
+    change(changed)
+    assert complaints("events", changed) != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("available", b"online"),
+        ("available", b"stopped"),
+        ("available", b"offline"),
+        ("count", b"0"),
+        ("active", b"3"),
+        ("total", b"12"),
+        ("crossed", b"1"),
+        ("set", b"ON"),
+        ("state", b"OFF"),
+        ("picture", b"\xff\xd8\xff\xd9"),
+        ("events", json.dumps(message()).encode()),
+    ],
+)
+def test_payloads_that_pass(kind: str, payload: bytes) -> None:
+    assert complaints(kind, payload_value(kind, payload)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("available", b"Online"), ("count", b"-1"), ("count", b"1.5"), ("count", b'"1"'), ("state", b"on"), ("set", b"1")],
+)
+def test_payloads_that_do_not(kind: str, payload: bytes) -> None:
+    assert complaints(kind, payload_value(kind, payload)) != []
+
+
+@pytest.mark.parametrize("payload", [b"", b"three", b"\xff"])
+def test_a_payload_that_is_no_json_at_all(payload: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (whatever json says)
+        payload_value("count", payload)
+
+
+def test_there_is_no_schema_of_what_is_not_said() -> None:
+    with pytest.raises(KeyError):
+        schema_for("weather")
