@@ -1,4 +1,4 @@
-"""The journal: every event there was, in SQLite."""
+"""The journal: every event there was, in SQLite; and, in the same commit, the message that is to go out about it."""
 
 from __future__ import annotations
 
@@ -10,37 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from edgecam.clock import SystemClock
 from edgecam.errors import EdgecamError, InputError, SinkError
-
-APPLICATION_ID = 0x65646763
-"""Marks the file as ours (`PRAGMA application_id`): "edgc"."""
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another writer."""
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE events (
-        id TEXT PRIMARY KEY,
-        camera TEXT NOT NULL,
-        label TEXT NOT NULL,
-        score REAL NOT NULL,
-        top_score REAL NOT NULL,
-        track_id INTEGER NOT NULL,
-        start_time REAL NOT NULL,
-        frame_time REAL NOT NULL,
-        end_time REAL,
-        frame INTEGER NOT NULL,
-        best_frame INTEGER NOT NULL,
-        best_box TEXT NOT NULL,
-        snapshot TEXT,
-        cut TEXT,
-        data TEXT NOT NULL
-    );
-    CREATE INDEX events_by_start ON events (start_time);
-    CREATE INDEX open_events ON events (id) WHERE end_time IS NULL;
-    """,
+from edgecam.frigate import frigate_message
+from edgecam.journal_schema import (
+    complaint,
+    connect_to_read,
+    connect_to_write,
+    explained,
+    migrate,
+    outdated,
+    transaction,
 )
-"""What leads from each schema version (`PRAGMA user_version`) to the next; never edited, only added to."""
+from edgecam.outbox import moment, put
+from edgecam.ports import Clock
 
 _RECORD = """
     INSERT INTO events VALUES (
@@ -63,13 +46,20 @@ class Journal:
     last events when the plug is pulled, which is how a Pi is switched off; events are few, and each costs one fsync.
     Readers, also of other processes, open with `read_only` and neither wait for the writer nor hold it up.
 
+    With `outbox` every commit also holds the message for `<prefix>/events`, in Frigate's form, for an Outbox to hand
+    on: there is no event that was remembered and not told, nor the reverse. `clock` says when; the system's if None.
+
     Errors are SinkError for a writer and InputError for a reader; a file that is damaged or not ours is left as it is.
     Used by the thread that opened it.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, outbox: bool = False, clock: Clock | None = None
+    ) -> None:
         self._path = path
         self._read_only = read_only
+        self._outbox = outbox
+        self._clock = clock or SystemClock()
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
@@ -108,8 +98,11 @@ class Journal:
             "data": json.dumps(document, ensure_ascii=False, allow_nan=False),
         }
         del row["best"], row["box"]
-        with self._faults():
+        with self._faults(), transaction(self._opened):
+            before = self._recorded(document["id"]) if self._outbox else None
             self._opened.execute(_RECORD, row)
+            if self._outbox:
+                self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | dict(document))
 
     def events(
         self,
@@ -119,7 +112,7 @@ class Journal:
         until: datetime | None = None,
         limit: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The events that match, oldest first; with `limit` the newest so many of them.
+        """The events that match, in the order in which they were first recorded; with `limit` the newest so many.
 
         Each is the last message's document with `snapshot` and `cut` (why an event has no proper end) added. `since`
         and `until` carry a time zone and speak of the event's start; the latter is not included.
@@ -132,8 +125,8 @@ class Journal:
         }
         given = {condition: value for condition, value in wanted.items() if value is not None}
         where = f" WHERE {' AND '.join(given)}" if given else ""
-        newest = f"SELECT * FROM events{where} ORDER BY start_time DESC, id DESC LIMIT ?"  # noqa: S608 (no input in it)
-        query = _SELECT.replace("events", f"({newest})") + " ORDER BY start_time, id"
+        newest = f"SELECT *, rowid AS place FROM events{where} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 (no input in it)
+        query = _SELECT.replace("events", f"({newest})") + " ORDER BY place"
         with self._faults():
             for row in self._opened.execute(query, [*given.values(), -1 if limit is None else limit]):
                 yield _document(row)
@@ -153,11 +146,24 @@ class Journal:
     def close_open_events(self, reason: str) -> int:
         """Mark the events that a crash has left open as cut, ended at their last message; returns how many.
 
-        To be called at start, before any camera runs: an event still in progress would be marked as well.
+        With `outbox` an `end` goes out for each. To be called at start, before any camera runs: an event still in
+        progress would be marked as well.
         """
-        query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
-        with self._faults():
-            return self._opened.execute(query, (reason,)).rowcount
+        with self._faults(), transaction(self._opened):
+            rows = self._opened.execute(f"{_SELECT} WHERE end_time IS NULL ORDER BY rowid").fetchall()
+            query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
+            self._opened.execute(query, (reason,))
+            for before in map(_document, rows if self._outbox else ()):
+                self._tell(before, before | {"type": "end", "end_time": before["frame_time"]})
+        return len(rows)
+
+    def _recorded(self, event_id: str) -> dict[str, Any] | None:
+        row = self._opened.execute(f"{_SELECT} WHERE id = ?", (event_id,)).fetchone()
+        return None if row is None else _document(row)
+
+    def _tell(self, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+        message = json.dumps(frigate_message(before, after), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        put(self._opened, message, moment(self._clock))
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -166,61 +172,19 @@ class Journal:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        if self._read_only:
-            return self._connect_to_read()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
-    def _connect_to_read(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return connect_to_write(self._path)
         if not self._path.is_file():
             raise self._error("no journal here: nothing was recorded yet, or the path is wrong")
-        name = self._path.absolute().as_uri()
-        connection = sqlite3.connect(f"{name}?mode=ro", timeout=BUSY_TIMEOUT, isolation_level=None, uri=True)
-        try:
-            connection.execute("PRAGMA schema_version")
-        except sqlite3.OperationalError as error:
-            connection.close()
-            resting = not self._path.with_name(self._path.name + "-wal").exists()
-            refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-            if not (refused and resting):
-                raise
-            # WAL needs its two companions; where the reader may not create them, nobody writes and none are needed.
-            connection = sqlite3.connect(f"{name}?immutable=1", isolation_level=None, uri=True)
-        return connection
+        return connect_to_read(self._path)
 
     def _check(self) -> None:
         """Make sure that the file is a journal, of the schema this edgecam knows; a writer makes it one where empty."""
-        newest = len(_MIGRATIONS)
-        mine, version = self._pragma("application_id") == APPLICATION_ID, self._pragma("user_version")
-        if not mine and (version or self._pragma("schema_version")):
-            raise self._error("is a database, but not a journal of edgecam: choose another path, or move it away")
-        if version > newest:
-            raise self._error(f"is of schema {version}, this edgecam knows {newest}: install the newer edgecam again")
-        if version == newest:
-            return
-        if self._read_only:
-            raise self._error(f"is of schema {version}, this edgecam reads {newest}: let `edgecam run` update it")
-        self._opened.execute("PRAGMA journal_mode = WAL")
-        self._migrate()
-
-    def _migrate(self) -> None:
-        """Bring the schema up to date, all or nothing; another writer may have been faster."""
-        self._opened.execute("BEGIN IMMEDIATE")
-        try:
-            for version in range(self._pragma("user_version"), len(_MIGRATIONS)):
-                for statement in _MIGRATIONS[version].split(";"):
-                    self._opened.execute(statement)
-                self._opened.execute(f"PRAGMA user_version = {version + 1}")
-            self._opened.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        except sqlite3.Error:
-            self._opened.execute("ROLLBACK")
-            raise
-        self._opened.execute("COMMIT")
-
-    def _pragma(self, name: str) -> int:
-        return int(self._opened.execute(f"PRAGMA {name}").fetchone()[0])
+        reason = complaint(self._opened) or (outdated(self._opened) if self._read_only else "")
+        if reason:
+            raise self._error(reason)
+        if outdated(self._opened):
+            migrate(self._opened)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -229,32 +193,11 @@ class Journal:
         except EdgecamError:
             raise
         except (sqlite3.Error, OSError) as error:
-            raise self._error(_explained(error)) from error
+            raise self._error(explained(error)) from error
 
     def _error(self, reason: str) -> EdgecamError:
         kind = InputError if self._read_only else SinkError
         return kind(f"journal {self._path}: {reason}")
-
-
-_DAMAGED = (
-    "damaged, or no database: move it away and a new one is begun (`sqlite3 FILE .recover` may save what is in it)"
-)
-_REMEDIES = {
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_READONLY: "may not be written to: give this user write access, or choose another path",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and that this user may write there",
-    sqlite3.SQLITE_BUSY: f"in use by another program for more than {BUSY_TIMEOUT:g} s: stop that one, or try again",
-    sqlite3.SQLITE_IOERR: "the disk fails to read or write: look at its space and its health",
-}
-
-
-def _explained(error: sqlite3.Error | OSError) -> str:
-    if isinstance(error, OSError):
-        return f"cannot be opened: {error.strerror}"
-    code = getattr(error, "sqlite_errorcode", None)  # errors of the sqlite3 module itself have none
-    return _REMEDIES.get(code & 0xFF, str(error)) if code is not None else str(error)
 
 
 def _document(row: tuple[str, float | None, str | None, str | None]) -> dict[str, Any]:

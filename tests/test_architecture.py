@@ -17,7 +17,7 @@ LAYERS = [
         "labels", "latency", "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches",
         "tracker", "yuv",
     },
-    {"journal", "outlet", "worker"},
+    {"journal", "journal_schema", "outbox", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},
     {"app", "benchmark", "demonstration", "pipeline"},
     {"__main__", "cli", "commands", "console"},

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from edgecam import journal as journal_module
+from edgecam import journal_schema
 from edgecam.errors import EdgecamError, InputError, SinkError
 from edgecam.journal import Journal
+from edgecam.outbox import Outbox
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -79,11 +80,13 @@ def test_a_later_message_replaces_the_earlier_one(journal: Journal, path: Path) 
     assert row == ("person", 0.75, 0.9, start, start + 2, start + 9, 40, 30, "[0.3, 0.2, 0.5, 0.7]", 3)
 
 
-def test_events_come_in_the_order_of_their_start_and_a_limit_keeps_the_newest(journal: Journal) -> None:
+def test_events_come_in_the_order_of_their_recording_and_a_limit_keeps_the_newest(journal: Journal) -> None:
+    """Whatever the wall clock says, which may step back in between."""
     for number in (3, 1, 2, 0):
         journal.record(document(f"e{number}", at=number * 60))
-    assert ids(journal.events()) == ["e0", "e1", "e2", "e3"]
-    assert ids(journal.events(limit=2)) == ["e2", "e3"]
+    journal.record(document("e1", at=60, end=9.0))
+    assert ids(journal.events()) == ["e3", "e1", "e2", "e0"]
+    assert ids(journal.events(limit=2)) == ["e2", "e0"]
     assert ids(journal.events(limit=0)) == []
 
 
@@ -296,16 +299,16 @@ def test_a_journal_of_a_newer_edgecam_is_refused(path: Path) -> None:
         journal.record(document())
         journal._opened.execute("PRAGMA user_version = 99")
     for read_only in (False, True):
-        with pytest.raises(EdgecamError, match="is of schema 99, this edgecam knows 1: install the newer"):
+        with pytest.raises(EdgecamError, match="is of schema 99, this edgecam knows 2: install the newer"):
             Journal(path, read_only=read_only).open()
 
 
 def test_an_older_journal_is_brought_up_to_date_by_its_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Journal(path) as journal:
         journal.record(document())
-    grown = (*journal_module._MIGRATIONS, "ALTER TABLE events ADD COLUMN zone TEXT; CREATE INDEX z ON events (zone)")
-    monkeypatch.setattr(journal_module, "_MIGRATIONS", grown)
-    with pytest.raises(InputError, match="is of schema 1, this edgecam reads 2"):
+    grown = (*journal_schema.MIGRATIONS, "ALTER TABLE events ADD COLUMN zone TEXT; CREATE INDEX z ON events (zone)")
+    monkeypatch.setattr(journal_schema, "MIGRATIONS", grown)
+    with pytest.raises(InputError, match="is of schema 2, this edgecam reads 3"):
         Journal(path, read_only=True).open()
     with Journal(path) as journal:
         assert ids(journal.events()) == [document()["id"]]
@@ -316,7 +319,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     with Journal(path) as journal:
         journal.record(document())
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module, "_MIGRATIONS", (*journal_module._MIGRATIONS, "DELETE FROM events; DROP TABLE x"))
+        patch.setattr(journal_schema, "MIGRATIONS", (*journal_schema.MIGRATIONS, "DELETE FROM events; DROP TABLE x"))
         with pytest.raises(SinkError, match="no such table"):
             Journal(path).open()
     with Journal(path, read_only=True) as journal:
@@ -363,3 +366,66 @@ def test_data_is_json_as_it_was_given(journal: Journal) -> None:
     (stored,) = journal._opened.execute("SELECT data FROM events").fetchone()
     assert json.loads(stored)["extra"] == {"zones": ["drive"]}
     assert "Fußgänger 行人" in stored
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    with Outbox(path) as outbox:
+        return [json.loads(each.payload) for each in outbox.pending(0, 100)]
+
+
+def test_every_message_is_in_the_outbox_with_what_was_said_before(path: Path) -> None:
+    picture = Path("a.jpg")
+    with Journal(path, outbox=True) as journal:
+        journal.record(document(frame_size=[100, 100]), snapshot=picture)
+        journal.record(document(frame_size=[100, 100], type="update", score=0.8))
+        journal.record(document(frame_size=[100, 100], end=9.0))
+    new, update, end = told(path)
+    assert [each["type"] for each in (new, update, end)] == ["new", "update", "end"]
+    assert new["before"]["false_positive"]
+    assert new["after"]["box"] == [25, 25, 50, 75]
+    assert (update["before"], end["before"]) == (new["after"], update["after"])
+    assert [each["after"]["score"] for each in (new, update, end)] == [0.75, 0.8, 0.75]
+    assert all(each["after"]["has_snapshot"] for each in (new, update, end))
+    assert end["after"]["end_time"] == DAY.timestamp() + 9.0
+
+
+def test_an_event_cut_by_a_crash_is_told_to_have_ended(path: Path) -> None:
+    with Journal(path, outbox=True) as journal:
+        journal.record(document("open"))
+        journal.record(document("ended", end=5.0))
+        assert journal.close_open_events("power lost") == 1
+    messages = [(each["type"], each["after"]["id"], each["after"]["end_time"]) for each in told(path)]
+    start = DAY.timestamp()
+    assert messages == [("new", "open", None), ("end", "ended", start + 5), ("end", "open", start + 2)]
+
+
+def test_a_message_that_cannot_be_recorded_is_not_told_either(path: Path) -> None:
+    with Journal(path, outbox=True) as journal:
+        journal.record(document())
+        with pytest.raises(ValueError, match="JSON"):
+            journal.record(document(score=float("nan"), type="update"))
+        journal._opened.execute("CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT raise(ABORT, 'no room'); END")
+        with pytest.raises(SinkError, match="no room"):
+            journal.record(document(type="update", score=0.9))
+        assert [each["score"] for each in journal.events()] == [0.75]
+    assert len(told(path)) == 1
+
+
+def test_without_an_outbox_nothing_is_kept_for_the_broker(journal: Journal, path: Path) -> None:
+    journal.record(document())
+    journal.close_open_events("power lost")
+    assert told(path) == []
+
+
+def test_a_journal_of_the_first_schema_is_brought_up_to_date_with_its_events(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_schema, "MIGRATIONS", journal_schema.MIGRATIONS[:1])
+        with Journal(path) as journal:
+            journal.record(document())
+    with pytest.raises(SinkError, match="is of schema 1"):
+        Outbox(path).open()
+    with Journal(path, outbox=True) as journal:
+        journal.close_open_events("an update")
+    assert [each["type"] for each in told(path)] == ["end"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from edgecam.events import event_document
 from edgecam.journal import Journal
-from edgecam.ports import Sink
+from edgecam.ports import Clock, Sink
 from edgecam.sinks.names import snapshot_path
 from edgecam.types import Event
 
@@ -15,13 +16,23 @@ class JournalSink(Sink):
     """Records each event message in the journal; it is on the disk before `publish` returns.
 
     `snapshots` is the folder of a SnapshotSink: the event's picture is noted as soon as it lies there. Several cameras
-    may each have a sink on one journal.
+    may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
+    then called, in the caller's thread, once it lies there.
     """
 
-    def __init__(self, path: Path, *, snapshots: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        snapshots: Path | None = None,
+        outbox: bool = False,
+        clock: Clock | None = None,
+        on_record: Callable[[], None] = lambda: None,
+    ) -> None:
         self.published = 0
-        self._journal = Journal(Path(path))
+        self._journal = Journal(Path(path), outbox=outbox, clock=clock)
         self._snapshots = snapshots
+        self._on_record = on_record
 
     def open(self) -> None:
         self._journal.open()
@@ -29,6 +40,7 @@ class JournalSink(Sink):
     def publish(self, event: Event) -> None:
         self._journal.record(event_document(event), self._snapshot(event))
         self.published += 1
+        self._on_record()
 
     def close(self) -> None:
         self._journal.close()

@@ -1,0 +1,152 @@
+"""The journal's file: its schema, how it is opened, and what its faults mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+APPLICATION_ID = 0x65646763
+"""Marks the file as ours (`PRAGMA application_id`): "edgc"."""
+BUSY_TIMEOUT = 5.0
+"""Seconds for which a record waits for another writer."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE events (
+        id TEXT PRIMARY KEY,
+        camera TEXT NOT NULL,
+        label TEXT NOT NULL,
+        score REAL NOT NULL,
+        top_score REAL NOT NULL,
+        track_id INTEGER NOT NULL,
+        start_time REAL NOT NULL,
+        frame_time REAL NOT NULL,
+        end_time REAL,
+        frame INTEGER NOT NULL,
+        best_frame INTEGER NOT NULL,
+        best_box TEXT NOT NULL,
+        snapshot TEXT,
+        cut TEXT,
+        data TEXT NOT NULL
+    );
+    CREATE INDEX events_by_start ON events (start_time);
+    CREATE INDEX open_events ON events (id) WHERE end_time IS NULL;
+    """,
+    """
+    CREATE TABLE outbox (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        boot TEXT NOT NULL,
+        monotonic REAL NOT NULL,
+        wall REAL NOT NULL,
+        synced INTEGER NOT NULL,
+        payload TEXT NOT NULL
+    );
+    CREATE INDEX outbox_by_synced ON outbox (synced);
+    CREATE TABLE outbox_state (lost INTEGER NOT NULL);
+    INSERT INTO outbox_state VALUES (0);
+    """,
+)
+"""What leads from each schema version (`PRAGMA user_version`) to the next; never edited, only added to."""
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open a file of any kind, or create it. Raises OSError, sqlite3.Error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file that exists, only to read, also where this user may not write. Raises OSError, sqlite3.Error."""
+    name = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{name}?mode=ro", timeout=BUSY_TIMEOUT, isolation_level=None, uri=True)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        resting = not path.with_name(path.name + "-wal").exists()
+        refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not (refused and resting):
+            raise
+        # WAL needs its two companions; where the reader may not create them, nobody writes and none are needed.
+        connection = sqlite3.connect(f"{name}?immutable=1", isolation_level=None, uri=True)
+    return connection
+
+
+def connect_beside(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a file that exists, to write to it beside the one who records. Raises sqlite3.Error."""
+    name = path.absolute().as_uri()
+    return sqlite3.connect(f"{name}?mode=rw", timeout=timeout, isolation_level=None, uri=True)
+
+
+def complaint(connection: sqlite3.Connection) -> str:
+    """Why this file cannot be used, not even after `migrate`; "" where it can."""
+    used = pragma(connection, "schema_version")  # first: another writer may make it a journal between two questions
+    newest, version = len(MIGRATIONS), pragma(connection, "user_version")
+    mine = pragma(connection, "application_id") == APPLICATION_ID
+    if not mine and (version or used):
+        return "is a database, but not a journal of edgecam: choose another path, or move it away"
+    if version > newest:
+        return f"is of schema {version}, this edgecam knows {newest}: install the newer edgecam again"
+    return ""
+
+
+def outdated(connection: sqlite3.Connection) -> str:
+    """What to do about a file that is still of an older schema, or empty; "" where it is of the present one."""
+    newest, version = len(MIGRATIONS), pragma(connection, "user_version")
+    return (
+        "" if version == newest else f"is of schema {version}, this edgecam reads {newest}: let `edgecam run` update it"
+    )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date, all or nothing; another writer may have been faster."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        for version in range(pragma(connection, "user_version"), len(MIGRATIONS)):
+            for statement in MIGRATIONS[version].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written in the context, or nothing of it. Waits for other writers at its beginning."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """The value of one of SQLite's settings."""
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+_DAMAGED = (
+    "damaged, or no database: move it away and a new one is begun (`sqlite3 FILE .recover` may save what is in it)"
+)
+_REMEDIES = {
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    sqlite3.SQLITE_READONLY: "may not be written to: give this user write access, or choose another path",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and that this user may write there",
+    sqlite3.SQLITE_BUSY: "in use by another program for too long: stop that one, or try again",
+    sqlite3.SQLITE_IOERR: "the disk fails to read or write: look at its space and its health",
+}
+
+
+def explained(error: sqlite3.Error | OSError) -> str:
+    """What went wrong with the file, and the remedy."""
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror}"
+    code = getattr(error, "sqlite_errorcode", None)  # errors of the sqlite3 module itself have none
+    return _REMEDIES.get(code & 0xFF, str(error)) if code is not None else str(error)
