@@ -18,7 +18,9 @@ from edgecam.config import CameraConfig, Config
 from edgecam.detectors.process import ProcessOptions
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.events import EventRules, frigate_event_id
+from edgecam.filters import Filter, Filters
 from edgecam.journal import Journal
+from edgecam.marks import named_marks
 from edgecam.models import Model, load, resolve
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Counters, Pipeline, PipelineParts
@@ -163,10 +165,7 @@ def announce(model: Model) -> None:
 def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:
     """What one camera's pipeline is made of."""
     input_size = load(model.path).input_size
-    random = Random()
-    rules = EventRules(
-        name, **config.events.model_dump(), clock=clock, new_id=lambda started: frigate_event_id(started, random)
-    )
+    rules = build_rules(config, name, camera, clock)
     return PipelineParts(
         name=name,
         camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
@@ -177,6 +176,20 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
         overlay=build_overlay(config),
         clock=clock,
         caution="rendered scenes only" if model.note else "",
+    )
+
+
+def build_rules(config: Config, name: str, camera: CameraConfig, clock: Clock) -> EventRules:
+    """The event rules of one camera."""
+    options, random = config.events, Random()
+    own = {label: Filter(**options.filter(label)) for label in {*options.thresholds, *options.filters}}
+    return EventRules(
+        name,
+        filters=Filters(Filter(**options.filter()), own, frozenset(options.labels), frozenset(options.exclude_labels)),
+        marks=named_marks(**camera.marks()),
+        **options.timing(),
+        clock=clock,
+        new_id=lambda started: frigate_event_id(started, random),
     )
 
 

@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from math import sqrt
 from random import Random
 from string import ascii_lowercase, digits
 from typing import Any
 
+from edgecam.filters import Filters
+from edgecam.marks import Marks
 from edgecam.ports import Clock
+from edgecam.story import Opening, Story
 from edgecam.types import BBox, Detection, Event, EventType, Track
 
-#: Detections down to this part of their label's threshold reach the tracker: weak looks keep a track alive.
-_FLOOR = 0.5
-#: A look this many times better than the best one so far is the new best one.
-_BETTER = 1.1
-#: An object cut off by the edge of the frame (nearer to it than this) makes half as good a picture.
-_EDGE = 0.005
-_CUT = 0.5
 #: Changes worth an update: an overlap (IoU) with the box last reported below this, a score that differs by this.
 _SAME_PLACE = 0.9
 _SAME_SCORE = 0.05
-#: Seconds after which an object that does not change is reported all the same.
+#: Seconds after which an object that does not change, yet is not stationary, is reported all the same.
 _HEARTBEAT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """An event under way: the last message, what the last hit would say, and the worth of the best look."""
-
-    told: Event
-    latest: Event
-    best_worth: float
+#: Stationary objects out of sight that are remembered; beyond it the one unseen for longest ends.
+_MOST_REMEMBERED = 64
 
 
 class EventRules:
     """Turns tracks into events: one `new`, then any number of `update`, then one `end` for each.
 
-    `new`: the track is confirmed, was hit in this frame and has a median score of at least its label's threshold. The
-    event keeps the label of this moment.
+    `new`: the track is confirmed, was hit in this frame, has a median score of at least its label's threshold and all
+    else that its label's filter wants; where the marks name required zones, it has entered one of them. The event
+    keeps the label of this moment.
 
-    `update`, only in a frame in which the object was hit: at once for a better look at it; at most every
-    `update_interval` seconds where box or score have changed since the last message (IoU below 0.9, 0.05); else
-    every 60 seconds.
+    `update`, only in a frame in which the object was hit: at once where it entered or left a zone, went over a line,
+    became stationary or moved again; unless it is stationary, also at once for a better look at it, at most every
+    `update_interval` seconds where box or score have changed since the last message (IoU below 0.9, 0.05), and else
+    every 60 seconds. Of what is stationary there is nothing else to say.
 
-    `end`: the track is gone; `end`, score and box are those of the last hit.
+    `end`: the track is gone; `end`, score and box are those of the last hit. An object that is stationary, after
+    `stationary_after` seconds in one place, is remembered instead for `stationary_memory` seconds from its last hit: a
+    new track of the same label in that place is the same event, and goes on without a word.
 
     The best look is the one with the greatest score times root of the box's area, halved where the edge of the frame
     cuts the object off; it must be a tenth better than the one before. `best_sequence` always is the sequence of a
@@ -57,38 +48,38 @@ class EventRules:
         self,
         camera: str,
         *,
-        threshold: float = 0.5,
-        thresholds: Mapping[str, float] | None = None,
-        labels: Sequence[str] = (),
+        filters: Filters | None = None,
+        marks: Marks | None = None,
         update_interval: float = 1.0,
+        stationary_after: float = 10.0,
+        stationary_memory: float = 300.0,
         clock: Clock,
         new_id: Callable[[datetime], str],
     ) -> None:
-        """`labels` are those that count, empty: all. `new_id` makes an event's id from the wall time of its start."""
+        """`new_id` makes an event's id from the wall time of its start."""
         self._camera = camera
-        self._threshold = threshold
-        self._thresholds = dict(thresholds or {})
-        self._labels = frozenset(labels)
+        self._filters = filters or Filters()
+        self._marks = marks or Marks()
         self._update_interval = update_interval
+        self._stationary_after = stationary_after
+        self._stationary_memory = stationary_memory
         self._clock = clock
         self._new_id = new_id
-        self._open: dict[int, _Open] = {}
-        self._first_seen: dict[int, float] = {}
+        self._stories: dict[int, Story] = {}
+        self._remembered: list[Story] = []
+        self._quiet_until: dict[str, float] = {}
         self._sequence = 0
         self._frame_size = (0, 0)
 
     @property
     def lowest_threshold(self) -> float:
         """The least score with which any label can start an event: what a tracker needs to start a track."""
-        return min(self._threshold, *self._thresholds.values()) if self._thresholds else self._threshold
+        return self._filters.lowest_threshold
 
     def accept(self, detections: Sequence[Detection]) -> list[Detection]:
-        """What the tracker should see: the labels that count, down to half their threshold."""
-        return [
-            detection
-            for detection in detections
-            if self._counts(detection.label) and detection.score >= _FLOOR * self._threshold_of(detection.label)
-        ]
+        """What the tracker should see: the labels that count, down to half their threshold, of the right size and
+        shape (by the frame size of the last update), outside the masks."""
+        return [detection for detection in detections if self._accepts(detection)]
 
     def update(
         self, sequence: int, timestamp: float, tracks: Sequence[Track], frame_size: tuple[int, int] = (0, 0)
@@ -100,96 +91,101 @@ class EventRules:
         self._sequence = sequence
         self._frame_size = frame_size
         present = {track.track_id for track in tracks}
-        ended = [self._end(track_id, timestamp) for track_id in list(self._open) if track_id not in present]
-        self._first_seen = {track.track_id: self._first_seen.get(track.track_id, timestamp) for track in tracks}
-        told = [self._tell(track, timestamp) for track in tracks if not track.misses]
+        gone = [self._stories.pop(track_id) for track_id in list(self._stories) if track_id not in present]
+        ended = [self._end(story, timestamp) for story in self._parted(gone, timestamp)]
+        told = [self._follow(track, timestamp) for track in tracks]
         return (*ended, *(event for event in told if event))
 
     def finish(self, timestamp: float) -> tuple[Event, ...]:
         """End all open events, at a shutdown."""
-        return tuple(self._end(track_id, timestamp) for track_id in list(self._open))
+        last = [*self._remembered, *(story for story in self._stories.values() if story.opening)]
+        self._remembered, self._stories = [], {}
+        return tuple(self._end(story, timestamp) for story in last)
 
-    def _threshold_of(self, label: str) -> float:
-        return self._thresholds.get(label, self._threshold)
+    def _accepts(self, detection: Detection) -> bool:
+        box = detection.bbox
+        if min(box) < 0 or max(box) > 1:
+            box = box.clipped()
+        return self._filters.accept(detection, box, self._frame_size) and not self._marks.masked(box)
 
-    def _counts(self, label: str) -> bool:
-        return not self._labels or label in self._labels
+    def _parted(self, gone: Sequence[Story], timestamp: float) -> list[Story]:
+        """The events that are over, now that these stories have lost their track; the others are remembered."""
+        if not gone and not self._remembered:
+            return []
+        self._remembered += [story for story in gone if story.opening and story.still.stationary]
+        over = [story for story in gone if story.opening and not story.still.stationary]
+        surplus = len(self._remembered) - _MOST_REMEMBERED
+        kept: list[Story] = []
+        for number, story in enumerate(self._remembered):
+            forgotten = number < surplus or timestamp - story.last_hit >= self._stationary_memory
+            (over if forgotten else kept).append(story)
+        self._remembered = kept
+        return over
 
-    def _tell(self, track: Track, timestamp: float) -> Event | None:
-        opened = self._open.get(track.track_id)
-        if opened:
-            return self._update(opened, track, timestamp)
-        if track.confirmed and self._counts(track.label) and track.score >= self._threshold_of(track.label):
-            return self._new(track, timestamp)
-        return None
+    def _follow(self, track: Track, timestamp: float) -> Event | None:
+        story = self._stories.get(track.track_id)
+        if story is None:
+            story = self._stories[track.track_id] = Story(self._marks, self._stationary_after, timestamp, track)
+        if track.misses:
+            return None
+        if story.opening is None and track.confirmed and self._remembered:
+            story = self._stories[track.track_id] = self._found_again(track) or story
+        news = story.look(timestamp, track)
+        if story.opening is None:
+            return self._new(story, timestamp) if self._is_worth_it(story, timestamp) else None
+        if not news and (story.still.stationary or not (story.looks_better() or self._is_due(story, timestamp))):
+            return None
+        return story.tell(EventType.UPDATE, self._camera, self._sequence, timestamp)
 
-    def _new(self, track: Track, timestamp: float) -> Event:
-        start = self._first_seen[track.track_id]
-        started = self._clock.wall(start)
-        event = Event(
-            type=EventType.NEW,
-            event_id=self._new_id(started),
-            camera=self._camera,
-            track_id=track.track_id,
-            label=track.label,
-            score=track.score,
-            top_score=track.score,
-            bbox=track.bbox,
-            sequence=self._sequence,
-            timestamp=timestamp,
-            start=start,
-            end=None,
-            best_sequence=self._sequence,
-            best_bbox=track.bbox,
-            best_timestamp=timestamp,
-            best_score=track.score,
-            started=started.timestamp(),
-            clock_synced=self._clock.synced(),
-            frame_size=self._frame_size,
+    def _found_again(self, track: Track) -> Story | None:
+        """The remembered story that goes on with this track."""
+        fitting = [
+            (overlap, story)
+            for story in self._remembered
+            if story.opening
+            and story.opening.label == track.label
+            and (overlap := story.still.found_again(track.bbox)) > 0
+        ]
+        if not fitting:
+            return None
+        story = max(fitting, key=lambda each: each[0])[1]
+        self._remembered.remove(story)
+        return story
+
+    def _is_worth_it(self, story: Story, timestamp: float) -> bool:
+        track, required = story.track, self._marks.required_zones
+        if not track.confirmed or not self._filters.counts(track.label):
+            return False
+        wanted = self._filters.of(track.label)
+        return (
+            track.score >= wanted.threshold
+            and timestamp - story.first_seen >= wanted.min_duration
+            and timestamp >= self._quiet_until.get(track.label, timestamp)
+            and wanted.fits(track.bbox, self._frame_size)
+            and (not required or not required.isdisjoint(story.entered_zones))
         )
-        self._open[track.track_id] = _Open(event, event, _worth(track))
-        return event
 
-    def _update(self, opened: _Open, track: Track, timestamp: float) -> Event | None:
-        worth, before = _worth(track), opened.latest
-        better = worth >= _BETTER * opened.best_worth
-        event = Event(  # not replace(), which takes three times as long, for every track of every frame
-            type=EventType.UPDATE,
-            event_id=before.event_id,
-            camera=before.camera,
-            track_id=before.track_id,
-            label=before.label,
-            score=track.score,
-            top_score=max(before.top_score, track.score),
-            bbox=track.bbox,
-            sequence=self._sequence,
-            timestamp=timestamp,
-            start=before.start,
-            end=None,
-            best_sequence=self._sequence if better else before.best_sequence,
-            best_bbox=track.bbox if better else before.best_bbox,
-            best_timestamp=timestamp if better else before.best_timestamp,
-            best_score=track.score if better else before.best_score,
-            started=before.started,
-            clock_synced=before.clock_synced,
-            frame_size=before.frame_size,
-        )
-        tell = better or self._is_due(opened.told, event)
-        self._open[track.track_id] = _Open(
-            told=event if tell else opened.told, latest=event, best_worth=worth if better else opened.best_worth
-        )
-        return event if tell else None
+    def _new(self, story: Story, timestamp: float) -> Event:
+        started = self._clock.wall(story.first_seen)
+        synced = self._clock.synced()
+        story.open(Opening(self._new_id(started), story.track.label, started.timestamp(), synced, self._frame_size))
+        return story.tell(EventType.NEW, self._camera, self._sequence, timestamp)
 
-    def _is_due(self, told: Event, now: Event) -> bool:
-        elapsed = now.timestamp - told.timestamp
+    def _is_due(self, story: Story, timestamp: float) -> bool:
+        told, now = story.told, story.track
+        assert told
+        elapsed = timestamp - told.timestamp
         if elapsed < self._update_interval:
             return elapsed >= _HEARTBEAT
         changed = abs(now.score - told.score) >= _SAME_SCORE or now.bbox.iou(told.bbox) < _SAME_PLACE
         return changed or elapsed >= _HEARTBEAT
 
-    def _end(self, track_id: int, timestamp: float) -> Event:
-        latest = self._open.pop(track_id).latest
-        return replace(latest, type=EventType.END, sequence=self._sequence, timestamp=timestamp, end=latest.timestamp)
+    def _end(self, story: Story, timestamp: float) -> Event:
+        event = story.tell(EventType.END, self._camera, self._sequence, timestamp)
+        cooldown = self._filters.of(event.label).cooldown
+        if cooldown:
+            self._quiet_until[event.label] = timestamp + cooldown
+        return event
 
 
 def frigate_event_id(wall: datetime, random: Random) -> str:
@@ -238,12 +234,6 @@ def event_document(event: Event) -> dict[str, Any]:
         "motionless_count": event.motionless_count,
         "position_changes": event.position_changes,
     }
-
-
-def _worth(track: Track) -> float:
-    """How good a picture of the object this is."""
-    cut = min(track.bbox) <= _EDGE or max(track.bbox) >= 1 - _EDGE
-    return track.score * sqrt(track.bbox.area) * (_CUT if cut else 1.0)
 
 
 def _rounded(box: BBox) -> list[float]:

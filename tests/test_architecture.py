@@ -13,9 +13,9 @@ LAYERS = [
     {"__init__", "types", "errors"},
     {"ports", "config"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "frigate", "glyphs", "interpolation", "kalman",
-        "labels", "latency", "modelfile", "models", "overlay", "plates", "ring", "scenes", "scoring", "switches",
-        "tracker", "yuv",
+        "assignment", "backoff", "bundled", "clock", "events", "filters", "frigate", "glyphs", "interpolation",
+        "kalman", "labels", "latency", "lines", "marks", "modelfile", "models", "overlay", "plates", "ring", "scenes",
+        "scoring", "stationary", "story", "switches", "tracker", "yuv", "zones",
     },
     {"journal", "journal_schema", "outbox", "outlet", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},

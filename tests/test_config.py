@@ -19,11 +19,13 @@ from edgecam.bundled import example_config
 from edgecam.config import Config, Picamera2Config, SyntheticConfig, V4l2Config, VideoFileConfig, load, to_toml
 from edgecam.config.complaints import key_lines
 from edgecam.config.sections import Section
+from edgecam.config.zones import LineSection, MarkedSection, ZoneSection
 from edgecam.detectors.edgetpu import parse_choice
 from edgecam.errors import ConfigError, InputError
 
 Refusal = Callable[..., list[str]]
 
+MARKS = set(MarkedSection.model_fields)
 KINDS = '"picamera2", "synthetic", "v4l2", "video_file"'
 
 
@@ -341,16 +343,21 @@ class TestExample:
         whole = load(config_file).model_dump()
         assert {path for path, value in _leaves(whole) if value is None} == set()
         written = {path for path, _ in _leaves(tomllib.loads(config_file.read_text()))}
-        assert written == {path for path, _ in _leaves(whole)}
+        unwritten = {path for path, _ in _leaves(whole)} - written
+        assert not written - {path for path, _ in _leaves(whole)}
+        others = whole["cameras"].keys() - {"front"}
+        assert unwritten == {("cameras", name, mark) for name in others for mark in MARKS}, "shown at one camera"
         front, door, pi = (whole["cameras"][name] for name in ("front", "door", "pi"))
         for shown, defaults in (
             (front, VideoFileConfig(type="video_file", path=front["path"]).model_dump()),
             (door, V4l2Config(type="v4l2", path=door["path"]).model_dump()),
             (pi, Picamera2Config(type="picamera2").model_dump()),
         ):
-            assert {key: value for key, value in shown.items() if defaults[key] is not None} == {
-                key: value for key, value in defaults.items() if value is not None
+            assert {key: value for key, value in shown.items() if defaults[key] is not None and key not in MARKS} == {
+                key: value for key, value in defaults.items() if value is not None and key not in MARKS
             }
+        assert ZoneSection(polygon=front["zones"]["drive"]["polygon"]).model_dump() == front["zones"]["drive"]
+        assert LineSection(points=front["lines"]["gate"]["points"]).model_dump() == front["lines"]["gate"]
 
     def test_every_key_is_explained(self) -> None:
         lines = example_config().read_text(encoding="utf-8").split("\n")
@@ -370,6 +377,108 @@ def test_every_key_of_the_schema_has_a_description() -> None:
     ]
     assert without == []
     assert all("description" in table for table in tables)
+
+
+PLACED = "[cameras.a]\ntype = 'synthetic'\n"
+SQUARE = "polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            f"{PLACED}zones.b.polygon = [[0, 0], [1, 1]]",
+            (":3: cameras.a.zones.b.polygon: [[0, 0], [1, 1]]: allowed are at least 3 points, each [right, down] from 0"
+            " to 1"),
+        ),
+        (
+            f"{PLACED}zones.b.polygon = [[0, 0], [1, 1], [1, 0], [0, 1]]",
+            (":3: cameras.a.zones.b.polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]: allowed is an outline that does not"
+            " cross or touch itself: give its corners in order"),
+        ),
+        (
+            f"{PLACED}masks = [[[0, 0], [0.5, 0.5], [1, 1]]]",
+            (":3: cameras.a.masks[0]: [[0, 0], [0.5, 0.5], [1, 1]]: allowed is a polygon with an area: these points lie"
+            " on one line"),
+        ),
+        (
+            f"{PLACED}zones.b.polygon = [[0, 0], [1, 0], [1, 1.5]]",
+            ":3: cameras.a.zones.b.polygon[2][1]: 1.5: allowed is a number from 0 to 1",
+        ),
+        (
+            f"{PLACED}zones.Drive.{SQUARE}",
+            ':3: cameras.a.zones.Drive: "Drive" as a name: allowed is text matching [a-z0-9_-]+',
+        ),
+        (f"{PLACED}zones.b = {{}}", (":3: cameras.a.zones.b.polygon: missing: allowed is a list of items, each a list"
+         " of 2 items, each a number from 0 to 1")),
+        (
+            f"{PLACED}zones.a.{SQUARE}",
+            ':3: cameras.a.zones.a: "a": a camera has this name: each zone needs its own, it becomes a topic',
+        ),
+        (
+            f"{PLACED}zones.z.{SQUARE}\n[cameras.b]\ntype = 'synthetic'\nzones.z.{SQUARE}",
+            ':6: cameras.b.zones.z: "z": a zone of a has this name: each zone needs its own, it becomes a topic',
+        ),
+        (
+            f"{PLACED}zones.z.{SQUARE}\nrequired_zones = ['y']",
+            ':4: cameras.a.required_zones: ["y"]: y: the zones of this camera are z',
+        ),
+        (
+            f"{PLACED}required_zones = ['y']",
+            ':3: cameras.a.required_zones: ["y"]: y: this camera has no zones',
+        ),
+        (
+            f"{PLACED}lines.l.points = [[0.5, 0.5], [0.5, 0.501]]",
+            (":3: cameras.a.lines.l.points: [[0.5, 0.5], [0.5, 0.501]]: allowed are two points that are at least 0.01"
+            " apart"),
+        ),
+        (
+            f"{PLACED}lines.l = {{ points = [[0, 0], [1, 1]], directions = ['up', 'up'] }}",
+            ':3: cameras.a.lines.l.directions: ["up", "up"]: allowed are two different names',
+        ),
+        ("events.labels = ['dog']\nevents.exclude_labels = ['dog']",
+         ':2: events.exclude_labels: ["dog"]: dog: also in labels: keep it in one of the two'),
+        (
+            "events.min_area = 0.5\nevents.max_area = 0.2",
+            ":2: events.max_area: 0.2: allowed is at least min_area, which is 0.5",
+        ),
+        (
+            "events.min_ratio = 3\nevents.max_ratio = 2",
+            ":2: events.max_ratio: 2: allowed is at least min_ratio, which is 3",
+        ),
+        (
+            "events.min_area = 0.5\nevents.filters.dog.max_area = 0.2",
+            ":2: events.filters.dog.max_area: 0.2: allowed is at least min_area, which is 0.5",
+        ),
+        (
+            "events.max_area = 0.5\nevents.filters.dog.min_area = 0.6",
+            ":2: events.filters.dog.min_area: 0.6: allowed is at most max_area, which is 0.5",
+        ),
+        (
+            "events.thresholds.dog = 0.5\nevents.filters.dog.threshold = 0.6",
+            ":2: events.filters.dog.threshold: 0.6: thresholds has dog as well: keep one",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_marked_and_filtered_is_checked(refusal: Refusal, text: str, complaint: str) -> None:
+    assert refusal(text) == [complaint]
+
+
+def test_a_label_has_its_own_filter_and_else_that_of_all() -> None:
+    options = Config.model_validate(
+        {"events": {"min_area": 0.1, "thresholds": {"dog": 0.7}, "filters": {"cat": {"cooldown": 5.0}}}}
+    ).events
+    assert options.filter("dog") == options.filter() | {"threshold": 0.7}
+    assert options.filter("cat") == options.filter() | {"cooldown": 5.0}
+    assert options.filter()["min_area"] == 0.1
+
+
+def test_the_marks_are_no_options_of_the_camera() -> None:
+    camera = SyntheticConfig.model_validate(
+        {"type": "synthetic", "zones": {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}
+    )
+    assert not MARKS & camera.options().keys()
+    assert camera.marks()["zones"]["z"]["polygon"] == ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
 
 
 def test_options_are_the_keys_that_are_left_for_the_constructor() -> None:
@@ -407,7 +516,11 @@ def test_a_device_is_allowed_exactly_where_the_detectors_understand_it(device: s
         (Config().detector.model_dump(exclude={"device", "isolate"}), "edgecam.detectors.tflite:TfliteDetector"),
         (Config().edgetpu.model_dump(), "edgecam.detectors.process:ProcessOptions"),
         (Config().tracker.model_dump(), "edgecam.tracker:Tracker"),
-        (Config().events.model_dump(), "edgecam.events:EventRules"),
+        (Config().events.timing(), "edgecam.events:EventRules"),
+        (Config().events.filter(), "edgecam.filters:Filter"),
+        (ZoneSection(polygon=((0, 0), (1, 0), (1, 1))).model_dump(exclude={"thresholds"}), "edgecam.zones:Zone"),
+        (LineSection(points=((0, 0), (1, 0))).model_dump(), "edgecam.lines:Line"),
+        (Config(cameras={"a": SyntheticConfig(type="synthetic")}).cameras["a"].marks(), "edgecam.marks:named_marks"),
         (Config().video.model_dump(exclude={"enabled"}), "edgecam.sinks.video:VideoSink"),
         (Config().display.model_dump(exclude={"enabled"}), "edgecam.sinks.screen:create"),
         (Config().snapshots.model_dump(exclude={"enabled"}), "edgecam.sinks.snapshot:SnapshotSink"),

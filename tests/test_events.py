@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecam.events import EventRules, event_document, frigate_event_id
+from edgecam.filters import Filter, Filters
+from edgecam.marks import Marks
 from edgecam.testing import ManualClock
 from edgecam.tracker import Tracker
 from edgecam.types import BBox, Detection, Event, EventType, Track
@@ -25,15 +27,25 @@ BOX = BBox(0.4, 0.4, 0.5, 0.6)
 
 
 def rules(
-    *, thresholds: dict[str, float] | None = None, labels: Sequence[str] = (), update_interval: float = 1.0
+    *,
+    thresholds: dict[str, float] | None = None,
+    labels: Sequence[str] = (),
+    filters: Filters | None = None,
+    marks: Marks | None = None,
+    update_interval: float = 1.0,
+    stationary_after: float = 1e9,
+    stationary_memory: float = 300.0,
 ) -> EventRules:
     """Rules for the camera "front" at threshold 0.5 that number their events from 1."""
     numbers = count(1)
+    own = {label: Filter(threshold) for label, threshold in (thresholds or {}).items()}
     return EventRules(
         "front",
-        thresholds=thresholds,
-        labels=labels,
+        filters=filters or Filters(by_label=own, labels=frozenset(labels)),
+        marks=marks,
         update_interval=update_interval,
+        stationary_after=stationary_after,
+        stationary_memory=stationary_memory,
         clock=ManualClock(wall_at_zero=datetime.fromtimestamp(0, UTC)),
         new_id=lambda started: f"{started.timestamp():.2f}-{next(numbers)}",
     )
@@ -272,7 +284,7 @@ def test_the_document_is_what_consumers_rely_on() -> None:
         "entered_zones": [],
         "crossings": [],
         "stationary": False,
-        "motionless_count": 0,
+        "motionless_count": 1,
         "position_changes": 0,
     }
     assert json.loads(json.dumps(document)) == document

@@ -13,7 +13,8 @@ from pydantic import (
     field_serializer,
 )
 
-from edgecam.config.sections import Fps, Section, Size, Source
+from edgecam.config.sections import Fps, Size, Source
+from edgecam.config.zones import MarkedSection
 
 Pace = Literal["realtime", "fast"]
 
@@ -43,14 +44,15 @@ WhiteBalance = Annotated[
 ]
 
 
-class AnyCamera(Section):
+class AnyCamera(MarkedSection):
     """The keys that every kind of camera has."""
 
     enabled: bool = Field(default=True, description="Whether this camera runs.")
 
     def options(self) -> dict[str, Any]:
         """The keywords for the camera's constructor."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in {"type", "enabled"}}
+        others = {"type", *AnyCamera.model_fields}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in others}
 
 
 class VideoFileConfig(AnyCamera):

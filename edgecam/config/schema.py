@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from edgecam.config.cameras import CameraConfig
+from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
-from edgecam.config.sections import ConfigPath, ModelName, OptionalPath, Score, Section, TpuChoice
-
-CameraName = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
-Label = Annotated[str, Field(min_length=1)]
+from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, TpuChoice, refusal
 
 
 class DetectorSection(Section):
@@ -60,15 +58,6 @@ class TrackerSection(Section):
         if window < hits:
             raise ValueError(f"allowed is at least confirm_hits, which is {hits}")
         return window
-
-
-class EventsSection(Section):
-    """Which tracks become events."""
-
-    threshold: Score = Field(default=0.5, description="Least score that counts.")
-    thresholds: dict[Label, Score] = Field(default={}, description="Other least scores, by label.")
-    labels: tuple[Label, ...] = Field(default=(), strict=False, description="Labels that count; empty: all.")
-    update_interval: float = Field(default=1.0, gt=0, le=3600, description="Seconds between the updates of an event.")
 
 
 class OverlaySection(Section):
@@ -149,7 +138,7 @@ class Config(Section):
     jsonl: JsonlSection = JsonlSection()
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
     pipeline: PipelineSection = PipelineSection()
-    cameras: dict[CameraName, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
+    cameras: dict[Name, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
 
     @field_validator("mqtt")
     @classmethod
@@ -158,6 +147,18 @@ class Config(Section):
         if mqtt.enabled and journal is not None and not journal.enabled:
             raise ValueError("needs [journal] enabled = true: what is sent is kept there until the broker has it")
         return mqtt
+
+    @field_validator("cameras")
+    @classmethod
+    def _zones_have_names_of_their_own(cls, cameras: dict[str, CameraConfig]) -> dict[str, CameraConfig]:
+        taken = dict.fromkeys(cameras, "a camera")
+        for camera, options in cameras.items():
+            for zone in options.zones:
+                if zone in taken:
+                    remedy = f"{taken[zone]} has this name: each zone needs its own, it becomes a topic"
+                    raise refusal((camera, options.type, "zones", zone), zone, remedy)
+                taken[zone] = f"a zone of {camera}"
+        return cameras
 
     @property
     def enabled_cameras(self) -> dict[str, CameraConfig]:

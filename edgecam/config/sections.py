@@ -6,13 +6,20 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 class Section(BaseModel):
     """A table of the configuration: immutable, unknown keys refused, no guessing of types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def refusal(location: tuple[str, ...], value: object, remedy: str) -> ValidationError:
+    """What a validator raises where the fault lies deeper than the key it looks at: `location` starts there."""
+    fault = PydanticCustomError("value_error", "{error}", {"error": remedy})
+    return ValidationError.from_exception_data("refused", [InitErrorDetails(type=fault, loc=location, input=value)])
 
 
 def _anchored(value: str, info: ValidationInfo) -> str:
@@ -65,6 +72,9 @@ OptionalPath = Annotated[str, AfterValidator(_anchored_if_any)]
 TpuChoice = Annotated[str, AfterValidator(_known_choice)]
 """Which device runs the model, as `edgecam.detectors.edgetpu.parse_choice` takes it."""
 
+Name = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
+"""Of a camera, a zone or a line: it becomes part of topics and file names."""
+Label = Annotated[str, Field(min_length=1)]
 Score = Annotated[float, Field(ge=0, le=1)]
 Fps = Annotated[float, Field(gt=0, le=1000)]
 Pixels = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
