@@ -18,10 +18,11 @@ class RetainedTopics:
         self._payloads: dict[str, bytes] = {}
         self._unsent: dict[str, None] = {}
 
-    def put(self, topic: str, payload: bytes) -> None:
-        """Say something on a topic; nothing happens where that is what it says already."""
+    def put(self, topic: str, payload: bytes, *, again: bool = False) -> None:
+        """Say something on a topic; nothing happens where that is what it says already, but with `again`: whoever
+        waits for an answer is to hear it."""
         with self._lock:
-            if self._payloads.get(topic) == payload:
+            if self._payloads.get(topic) == payload and not again:
                 return
             self._payloads[topic] = payload
             self._unsent[topic] = None

@@ -55,6 +55,10 @@ class Topics:
         """How many objects of all labels a camera sees, or a zone holds; retained."""
         return f"{self.prefix}/{place}/all"
 
+    def total_active(self, place: str) -> str:
+        """How many of those are not stationary; retained."""
+        return f"{self.total(place)}/active"
+
     def snapshot(self, camera: str, label: str) -> str:
         """The JPEG of the last event of a label, or where it lies; retained."""
         return f"{self.count(camera, label)}/snapshot"
