@@ -1,114 +1,132 @@
-"""Constant-velocity Kalman filters for many boxes at once.
+"""Constant-velocity Kalman filters for boxes.
 
 A box is four independent quantities: centre x and y, which move at a velocity, and width and height, which wander.
 So the textbook filter (Bar-Shalom, Li, Kirubarajan: Estimation with Applications to Tracking and Navigation, 2001,
-section 6.2: white-noise acceleration) comes down to 2x2 matrices written out by hand, and one NumPy expression
-serves all boxes. A size has no velocity on purpose: limbs and wings change it to and fro several times a second, and to
-believe in that for a few frames more folds the box up.
+section 6.2: white-noise acceleration) comes down to 2x2 matrices written out by hand, and a handful of plain numbers
+for each box: for the few boxes of a picture that is faster than any array. A size has no velocity on purpose: limbs and
+wings change it to and fro several times a second, and to believe in that for a few frames more folds the box up.
 
-States are float64 [5, n, 4]: value, velocity (per second), variance of the value, covariance of the two, variance of
-the velocity; n boxes; the four quantities in fractions of the frame. All functions return new arrays. The constants
-were measured on rendered streets and gardens at 2 to 30 analyses a second with noisy detections.
+All in fractions of the frame and seconds. The constants were measured on rendered streets and gardens at 2 to 30
+analyses a second with noisy detections.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from math import sqrt
 
-Floats = NDArray[np.float64]
-
-VALUE, VELOCITY, VALUE_VARIANCE, COVARIANCE, VELOCITY_VARIANCE = range(5)
-
-#: Boxes are rows, so these stand on the right of them.
-_FROM_EDGES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]])
-_TO_EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]])
+from edgecam.types import BBox
 
 #: A box strays from the body in it by this part of its sides (gait and wings, far more than the detector's own
 #: error, which is about 0.05), and by no less than this part of the frame.
 _MEASUREMENT_NOISE = 0.2
 _MEASUREMENT_FLOOR = 0.002
-#: Which side of the box each of its quantities is measured by: x and width by the width.
-_SIDES = np.array([2, 3, 2, 3])
 #: How far the velocity of the centre wanders in a second, in box sizes (the root of the area) per second; and how far
 #: width and height drift in one, in box sizes. Squared: these are variances.
-_UNREST = np.array([[[1.5, 1.5, 0.0, 0.0]], [[0.0, 0.0, 0.4, 0.4]]]) ** 2
+_UNREST = 1.5**2
+_DRIFT = 0.4**2
 #: The spread of a velocity that was not yet seen: in box sizes per second, and in frames per second.
-_FIRST_SPEED_IN_SIZES = np.array([1.0, 1.0, 0.0, 0.0])
-_FIRST_SPEED_IN_FRAMES = np.array([0.5, 0.5, 0.0, 0.0])
+_FIRST_SPEED_IN_SIZES = 1.0
+_FIRST_SPEED_IN_FRAMES = 0.5
 
 
-def from_edges(edges: Floats) -> Floats:
-    """[n, 4] xmin, ymin, xmax, ymax to [n, 4] centre x, centre y, width, height."""
-    boxes: Floats = edges @ _FROM_EDGES
-    return boxes
+class Measured:
+    """A box as it was seen: its centre and sides, its area, and how far its centre may be wrong (variances)."""
+
+    __slots__ = ("area", "height", "noise_x", "noise_y", "width", "x", "y")
+
+    def __init__(self, box: BBox) -> None:
+        xmin, ymin, xmax, ymax = box
+        self.x = (xmin + xmax) / 2
+        self.y = (ymin + ymax) / 2
+        self.width = width = xmax - xmin
+        self.height = height = ymax - ymin
+        self.area = width * height
+        self.noise_x = (_MEASUREMENT_NOISE * width) ** 2 + _MEASUREMENT_FLOOR**2
+        self.noise_y = (_MEASUREMENT_NOISE * height) ** 2 + _MEASUREMENT_FLOOR**2
 
 
-def to_edges(boxes: Floats) -> Floats:
-    """The inverse of `from_edges`; serves velocities too."""
-    edges: Floats = boxes @ _TO_EDGES
-    return edges
+class Moving:
+    """A coordinate that moves: value and velocity, their variances and their covariance."""
+
+    __slots__ = ("covariance", "value", "variance", "velocity", "velocity_variance")
+
+    def __init__(self, value: float, variance: float, velocity_variance: float) -> None:
+        self.value = value
+        self.velocity = 0.0
+        self.variance = variance
+        self.covariance = 0.0
+        self.velocity_variance = velocity_variance
+
+    def predict(self, dt: float, unrest: float) -> None:
+        """`dt` seconds later, where the velocity's variance grows by `unrest` per second: F x and F P F' + Q."""
+        driven = self.velocity_variance + unrest * dt
+        self.value += dt * self.velocity
+        self.variance += dt * (2 * self.covariance + dt * (self.velocity_variance + unrest * dt / 3))
+        self.covariance += dt * (self.velocity_variance + driven) / 2
+        self.velocity_variance = driven
+
+    def correct(self, value: float, noise: float) -> None:
+        """The value was seen, with that variance."""
+        spread = self.variance + noise
+        gain, velocity_gain = self.variance / spread, self.covariance / spread
+        apart = value - self.value
+        self.value += gain * apart
+        self.velocity += velocity_gain * apart
+        self.velocity_variance -= velocity_gain * self.covariance
+        self.variance *= 1 - gain
+        self.covariance *= 1 - gain
 
 
-def started(measured: Floats) -> Floats:
-    """The states of boxes [n, 4] seen for the first time: they stand still, as far as is known."""
-    states = np.zeros((5, *measured.shape))
-    states[VALUE] = measured
-    states[VALUE_VARIANCE] = _measurement_variance(measured.take(_SIDES, axis=1))
-    states[VELOCITY_VARIANCE] = (_FIRST_SPEED_IN_SIZES * np.sqrt(_areas(measured)) + _FIRST_SPEED_IN_FRAMES) ** 2
-    return states
+class Wandering:
+    """A length that drifts without a direction: its value and variance."""
+
+    __slots__ = ("value", "variance")
+
+    def __init__(self, value: float, variance: float) -> None:
+        self.value = value
+        self.variance = variance
+
+    def correct(self, value: float, noise: float) -> None:
+        """The value was seen, with that variance."""
+        gain = self.variance / (self.variance + noise)
+        self.value += gain * (value - self.value)
+        self.variance *= 1 - gain
 
 
-def predicted(states: Floats, dt: float) -> Floats:
-    """The states `dt` seconds later (0 or more)."""
-    # The five numbers of a quantity move on linearly, with what drives it as a sixth and seventh: the centre's wander
-    # and the side's drift. That is the textbook's F x and F P F' + Q, for all quantities at once.
-    motion = np.array(
-        [
-            [1, dt, 0, 0, 0, 0, 0],
-            [0, 1, 0, 0, 0, 0, 0],
-            [0, 0, 1, 2 * dt, dt**2, dt**3 / 3, dt],
-            [0, 0, 0, 1, dt, dt**2 / 2, 0],
-            [0, 0, 0, 0, 1, dt, 0],
-        ]
-    )
-    driven = np.concatenate([states, _UNREST * _areas(states[VALUE])])
-    later: Floats = (motion @ driven.reshape(7, -1)).reshape(states.shape)
-    return later
+class BoxFilter:
+    """What is known of one box's motion; when it begins, that it stands still, as far as is known."""
 
+    __slots__ = ("height", "width", "x", "y")
 
-def corrected(states: Floats, measured: Floats) -> Floats:
-    """The states after the boxes [n, 4] were seen, one for each state."""
-    # Value and velocity are corrected alike, and so are the variance of the value and its covariance with the velocity.
-    means, variances, velocity_variance = states[:2], states[2:4], states[4:]
-    gains = variances / (variances[0] + _measurement_variance(measured.take(_SIDES, axis=1)))
-    return np.concatenate(
-        [
-            means + gains * (measured - means[0]),
-            variances * (1 - gains[0]),
-            velocity_variance - gains[1:] * variances[1:],
-        ]
-    )
+    def __init__(self, seen: Measured) -> None:
+        speed = (_FIRST_SPEED_IN_SIZES * sqrt(seen.area) + _FIRST_SPEED_IN_FRAMES) ** 2
+        self.x = Moving(seen.x, seen.noise_x, speed)
+        self.y = Moving(seen.y, seen.noise_y, speed)
+        self.width = Wandering(seen.width, seen.noise_x)
+        self.height = Wandering(seen.height, seen.noise_y)
 
+    def predict(self, dt: float) -> None:
+        """Move on by `dt` seconds (0 or more)."""
+        area = self.width.value * self.height.value
+        self.x.predict(dt, _UNREST * area)
+        self.y.predict(dt, _UNREST * area)
+        drift = _DRIFT * area * dt
+        self.width.variance += drift
+        self.height.variance += drift
 
-def centre_distances(states: Floats, measured: Floats) -> Floats:
-    """Squared Mahalanobis distances [n, m] between the centres of n states and of m boxes [m, 4].
+    def correct(self, seen: Measured) -> None:
+        """The box was seen."""
+        self.x.correct(seen.x, seen.noise_x)
+        self.y.correct(seen.y, seen.noise_y)
+        self.width.correct(seen.width, seen.noise_x)
+        self.height.correct(seen.height, seen.noise_y)
 
-    Chi-squared with two degrees of freedom where state and box are the same object. The spread that the
-    distance is measured in grows with the size of the box, with time and with ignorance of the velocity.
-    """
-    # Copied with the quantities first, or NumPy would loop over two numbers at a time.
-    centres, variances, boxes = states[VALUE].T.copy(), states[VALUE_VARIANCE].T.copy(), measured.T.copy()
-    spread = variances[:2, :, None] + _measurement_variance(boxes[2:])[:, None]
-    apart = centres[:2, :, None] - boxes[:2, None]
-    ratios = apart**2 / spread
-    distances: Floats = ratios[0] + ratios[1]
-    return distances
+    def distance(self, seen: Measured) -> float:
+        """Squared Mahalanobis distance between the centres.
 
-
-def _areas(boxes: Floats) -> Floats:
-    return boxes[:, 2:3] * boxes[:, 3:]
-
-
-def _measurement_variance(sides: Floats) -> Floats:
-    return (_MEASUREMENT_NOISE * sides) ** 2 + _MEASUREMENT_FLOOR**2
+        Chi-squared with two degrees of freedom where both are the same object. The spread that it is measured in grows
+        with the size of the box, with time and with ignorance of the velocity.
+        """
+        x, y = self.x, self.y
+        across, down = x.value - seen.x, y.value - seen.y
+        return across * across / (x.variance + seen.noise_x) + down * down / (y.variance + seen.noise_y)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, count
-from math import isfinite
+from itertools import count
+from math import isfinite, sqrt
 from operator import attrgetter
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgecam import kalman
 from edgecam.assignment import best_pairs
+from edgecam.kalman import BoxFilter, Measured
 from edgecam.types import BBox, Detection, Track
-
-Floats = NDArray[np.float64]
 
 #: 99 % of the boxes of an object fall within this squared Mahalanobis distance of its prediction.
 _FARTHEST = 9.21
@@ -39,12 +34,13 @@ _MOST = 64
 
 @dataclass(slots=True)
 class _Identity:
-    """What is known of an object beside its motion."""
+    """What is known of an object."""
 
     track_id: int
     label: str
     bbox: BBox
     last_hit: float
+    motion: BoxFilter
     recent_scores: deque[float]
     recent_hits: deque[bool]
     score: float = 0.0
@@ -67,15 +63,23 @@ class _Identity:
             self.label = label
         self.confirmed = self.confirmed or sum(self.recent_hits) >= confirm_hits
 
-    def miss(self, x: float, y: float, width: float, height: float) -> None:
-        """It must be at this centre now, with these sides."""
-        self.bbox = BBox(_cut(x - width / 2), _cut(y - height / 2), _cut(x + width / 2), _cut(y + height / 2))
-        self.present = self.bbox.area >= _LEAST_INSIDE * (width * height)
+    def miss(self) -> None:
+        """It must be where its motion has it."""
+        due = self.due()
+        self.bbox = BBox(*map(_cut, due))
+        self.present = self.bbox.area >= _LEAST_INSIDE * due.area
         self.misses += 1
         self.recent_hits.append(False)
 
-    def track(self, velocity_x: float, velocity_y: float) -> Track:
+    def due(self) -> BBox:
+        """Where it must be, as far as its motion is known; may reach outside the frame."""
+        x, y = self.motion.x.value, self.motion.y.value
+        width, height = self.motion.width.value, self.motion.height.value
+        return BBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+    def track(self) -> Track:
         """The track as it stands: where it was seen, or else where it must be."""
+        velocity_x, velocity_y = self.motion.x.velocity, self.motion.y.velocity  # of the centre: sizes have none
         return Track(  # by position: by keyword it takes a third longer, and this runs for every object in every frame
             self.track_id,
             self.label,
@@ -87,6 +91,21 @@ class _Identity:
             self.confirmed,
             self.misses > 0,
         )
+
+
+class _Candidate(Measured):
+    """A detection of this frame: who could have it, is asked of it again and again."""
+
+    __slots__ = ("bbox", "detection", "label", "reach_x", "reach_y", "strong")
+
+    def __init__(self, detection: Detection, *, strong: bool) -> None:
+        super().__init__(detection.bbox)
+        self.detection = detection
+        self.label = detection.label
+        self.bbox = detection.bbox
+        self.strong = strong
+        self.reach_x = sqrt(_FARTHEST * self.noise_x)
+        self.reach_y = sqrt(_FARTHEST * self.noise_y)
 
 
 class Tracker:
@@ -123,7 +142,6 @@ class Tracker:
         self._ids = count(1)
         self._now = float("-inf")
         self._identities: list[_Identity] = []
-        self._states = kalman.started(np.empty((0, 4)))
 
     def update(self, timestamp: float, detections: Sequence[Detection]) -> tuple[Track, ...]:
         """Take the detections of one frame, return all live tracks as they stand in it, in the order of their ids.
@@ -132,29 +150,27 @@ class Tracker:
         finite are passed over, as are all but the best 64.
         """
         self._advance(timestamp)
-        candidates = _usable(detections)
-        boxes = _boxes(candidates)
-        hits = self._match(candidates, boxes) if candidates and self._identities else {}
-        self._record(hits, candidates, boxes)
-        self._give_up()
+        candidates = [_Candidate(one, strong=one.score >= self._high_score) for one in _usable(detections)]
+        hits = self._match(candidates) if candidates and self._identities else {}
+        self._record(hits, candidates)
+        self._identities = [identity for identity in self._identities if self._lives(identity)]
         taken = set(hits.values())
-        self._begin([n for n in range(len(candidates)) if n not in taken], candidates, boxes)
-        velocities = self._states[kalman.VELOCITY, :, :2].tolist()  # of the centre: sizes have none
-        return tuple([i.track(*velocity) for i, velocity in zip(self._identities, velocities, strict=True)])
+        self._begin([one for n, one in enumerate(candidates) if one.strong and n not in taken])
+        return tuple([identity.track() for identity in self._identities])
 
     def _advance(self, timestamp: float) -> None:
         """Move all tracks on to `timestamp`; after a gap so long that anything would fit, they end."""
         dt = max(0.0, timestamp - self._now)
         self._now = max(self._now, timestamp)
-        self._keep([self._now - identity.last_hit <= 2 * self._max_age for identity in self._identities])
-        if self._identities:
-            self._states = kalman.predicted(self._states, dt)
+        self._identities = [one for one in self._identities if self._now - one.last_hit <= 2 * self._max_age]
+        for identity in self._identities:
+            identity.motion.predict(dt)
 
-    def _match(self, candidates: list[Detection], boxes: Floats) -> dict[int, int]:
+    def _match(self, candidates: list[_Candidate]) -> dict[int, int]:
         """Row of a track to number of its detection, in three rounds, each among what the ones before left."""
         rounds: dict[tuple[bool, bool], dict[tuple[int, int], float]] = {who: {} for who in _ROUNDS}
-        for row, n, gain in self._gains(candidates, boxes):
-            who = self._identities[row].confirmed, candidates[n].score >= self._high_score
+        for row, n, gain in self._gains(candidates):
+            who = self._identities[row].confirmed, candidates[n].strong
             if who in rounds:
                 rounds[who][row, n] = gain
         hits: dict[int, int] = {}
@@ -164,46 +180,37 @@ class Tracker:
             hits.update(best_pairs(left))
         return hits
 
-    def _gains(self, candidates: list[Detection], boxes: Floats) -> Iterator[tuple[int, int, float]]:
+    def _gains(self, candidates: list[_Candidate]) -> Iterator[tuple[int, int, float]]:
         """What it is worth to give a track (row) a detection (number), for the pairs where that is possible.
 
         1 to 2 by overlap; 0 to 1 by nearness where there is too little of it, and by overlap across labels.
         """
-        predicted = self._states[kalman.VALUE]
-        areas, others = _areas(predicted), _areas(boxes)
-        overlaps = _overlaps(kalman.to_edges(predicted), areas, kalman.to_edges(boxes), others)
-        distances = kalman.centre_distances(self._states, boxes)
-        # Most pairs cannot be, under any label: they are sorted out all at once, before the rules look at each.
-        thinkable = (distances < _FARTHEST) | (overlaps >= min(self._iou_threshold, _CROSS_LABEL_IOU))
-        pairs = thinkable.ravel().nonzero()[0]
-        track_areas, box_areas = areas.tolist(), others.tolist()
-        for pair, overlap, distance in zip(
-            pairs.tolist(), overlaps.take(pairs).tolist(), distances.take(pairs).tolist(), strict=True
-        ):
-            row, n = divmod(pair, len(candidates))
-            if self._identities[row].label != candidates[n].label:
-                if overlap >= _CROSS_LABEL_IOU:
-                    yield row, n, overlap
-            elif overlap >= self._iou_threshold:
-                yield row, n, 1 + overlap
-            elif _alike(track_areas[row], box_areas[n]):
-                yield row, n, 1 - distance / _FARTHEST
+        for row, identity in enumerate(self._identities):
+            motion, due = identity.motion, identity.due()
+            x, y, area = motion.x.value, motion.y.value, motion.width.value * motion.height.value
+            # Farther apart than both reach, boxes neither overlap nor are near: most pairs, in few words.
+            reach_x = max(motion.width.value / 2, sqrt(_FARTHEST * motion.x.variance))
+            reach_y = max(motion.height.value / 2, sqrt(_FARTHEST * motion.y.variance))
+            for n, one in enumerate(candidates):
+                if abs(one.x - x) > reach_x + one.reach_x or abs(one.y - y) > reach_y + one.reach_y:
+                    continue
+                overlap = _overlap(due, area, one.bbox, one.area)
+                if identity.label != one.label:
+                    if overlap >= _CROSS_LABEL_IOU:
+                        yield row, n, overlap
+                elif overlap >= self._iou_threshold:
+                    yield row, n, 1 + overlap
+                elif _alike(area, one.area) and (distance := motion.distance(one)) < _FARTHEST:
+                    yield row, n, 1 - distance / _FARTHEST
 
-    def _record(self, hits: dict[int, int], candidates: list[Detection], boxes: Floats) -> None:
-        for row, n in hits.items():
-            self._identities[row].hit(self._now, candidates[n], self._confirm_hits)
-        if len(hits) < len(self._identities):
-            predicted = self._states[kalman.VALUE].tolist()
-            for row, identity in enumerate(self._identities):
-                if row not in hits:
-                    identity.miss(*predicted[row])
-        if hits:
-            rows = np.array(list(hits))
-            seen = boxes.take(list(hits.values()), axis=0)
-            self._states[:, rows] = kalman.corrected(self._states.take(rows, axis=1), seen)
-
-    def _give_up(self) -> None:
-        self._keep([self._lives(identity) for identity in self._identities])
+    def _record(self, hits: dict[int, int], candidates: list[_Candidate]) -> None:
+        for row, identity in enumerate(self._identities):
+            n = hits.get(row)
+            if n is None:
+                identity.miss()
+            else:
+                identity.hit(self._now, candidates[n].detection, self._confirm_hits)
+                identity.motion.correct(candidates[n])
 
     def _lives(self, identity: _Identity) -> bool:
         if not identity.misses:
@@ -212,37 +219,30 @@ class Tracker:
             return identity.present and identity.recent_hits.count(False) <= self._confirm_window - self._confirm_hits
         return identity.present and (identity.misses < 2 or self._now - identity.last_hit <= self._max_age)
 
-    def _keep(self, lives: list[bool]) -> None:
-        if not all(lives):
-            self._identities = list(compress(self._identities, lives))
-            self._states = self._states[:, lives]
-
-    def _begin(self, left: Iterable[int], candidates: list[Detection], boxes: Floats) -> None:
+    def _begin(self, strong: Iterable[_Candidate]) -> None:
         """Start a track for each strong detection that none has taken, where there is not one already."""
-        strong = [n for n in left if candidates[n].score >= self._high_score]
-        if not strong:
-            return
-        tracks, starts = len(self._identities), boxes.take(strong, axis=0)
-        states = np.concatenate([self._states, kalman.started(starts)], axis=1)
-        edges, areas = kalman.to_edges(states[kalman.VALUE]), _areas(states[kalman.VALUE])
-        covers = (_overlaps(edges[tracks:], areas[tracks:], edges, areas) >= _SAME_OBJECT_IOU).tolist()
-        live = list(range(tracks))
-        for start, (n, covered) in enumerate(zip(strong, covers, strict=True)):
-            if len(live) < _MOST and not any(covered[row] for row in live):
-                live.append(tracks + start)
-                self._identities.append(self._identity(candidates[n]))
-        self._states = states.take(live, axis=1)
+        live = [(identity.due(), identity.motion) for identity in self._identities] if strong else []
+        for one in strong:
+            if len(live) >= _MOST:
+                return
+            if all(
+                _overlap(one.bbox, one.area, due, motion.width.value * motion.height.value) < _SAME_OBJECT_IOU
+                for due, motion in live
+            ):
+                self._identities.append(self._identity(one))
+                live.append((one.bbox, self._identities[-1].motion))
 
-    def _identity(self, detection: Detection) -> _Identity:
+    def _identity(self, seen: _Candidate) -> _Identity:
         identity = _Identity(
             next(self._ids),
-            detection.label,
-            detection.bbox,
+            seen.label,
+            seen.bbox,
             self._now,
+            BoxFilter(seen),
             recent_scores=deque(maxlen=self._score_window),
             recent_hits=deque(maxlen=self._confirm_window),
         )
-        identity.hit(self._now, detection, self._confirm_hits)
+        identity.hit(self._now, seen.detection, self._confirm_hits)
         return identity
 
 
@@ -276,22 +276,13 @@ def _alike(area: float, other: float) -> bool:
     return max(area, other) <= _GREATEST_RESIZE**2 * min(area, other)
 
 
-def _boxes(detections: list[Detection]) -> Floats:
-    """Centres and sides, float64 [n, 4]."""
-    edges = np.array([edge for detection in detections for edge in detection.bbox], dtype=np.float64)
-    return kalman.from_edges(edges.reshape(-1, 4))
-
-
-def _areas(boxes: Floats) -> Floats:
-    areas: Floats = boxes[:, 2] * boxes[:, 3]
-    return areas
-
-
-def _overlaps(edges: Floats, areas: Floats, other_edges: Floats, other_areas: Floats) -> Floats:
-    """IoU [n, m] of boxes with edges [n, 4] and areas [n], and [m, 4] and [m]; none is empty."""
-    # Copied with the edges first, or NumPy would loop over two numbers at a time.
-    here, there = edges.T.copy()[:, :, None], other_edges.T.copy()[:, None]
-    sides = np.maximum(np.minimum(here[2:], there[2:]) - np.maximum(here[:2], there[:2]), 0)
-    shared = sides[0] * sides[1]
-    overlaps: Floats = shared / (areas[:, None] + other_areas - shared)
-    return overlaps
+def _overlap(box: BBox, area: float, other: BBox, other_area: float) -> float:
+    """IoU of two boxes whose areas are known; as `BBox.iou`, at a third of its time."""
+    left, top, right, bottom = box
+    other_left, other_top, other_right, other_bottom = other
+    width = (right if right < other_right else other_right) - (left if left > other_left else other_left)
+    height = (bottom if bottom < other_bottom else other_bottom) - (top if top > other_top else other_top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (area + other_area - shared)

@@ -2,95 +2,124 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgecam import kalman
+from edgecam.kalman import BoxFilter, Measured, Moving
+from edgecam.types import BBox
 
 Floats = NDArray[np.float64]
-CENTRE_X, WIDTH = 0, 2
 
 seconds = st.floats(0, 2)
 sides = st.floats(0.01, 0.5)
 places = st.floats(0, 1)
 
 
-@st.composite
-def boxes(draw: st.DrawFn, count: int = 3) -> Floats:
-    return np.array([[draw(places), draw(places), draw(sides), draw(sides)] for _ in range(count)])
+def seen(x: float, y: float, width: float, height: float) -> Measured:
+    """A box by its centre and sides."""
+    return Measured(BBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2))
 
 
-def moving(box: Floats, velocity: Floats, t: float) -> Floats:
-    """The box, moved at its centre for `t` seconds."""
-    return box + np.concatenate([velocity, [0, 0]]) * t
+boxes = st.builds(seen, places, places, sides, sides)
 
 
-def followed(times: list[float], box: Floats, velocity: Floats) -> Floats:
-    """The states after a box was seen at all these times."""
-    states = kalman.started(moving(box, velocity, times[0])[None])
+def followed(times: list[float], box: Measured, vx: float, vy: float) -> BoxFilter:
+    """The filter after a box that moves was seen at all these times."""
+    motion = BoxFilter(seen(box.x + vx * times[0], box.y + vy * times[0], box.width, box.height))
     for earlier, now in pairwise(times):
-        states = kalman.predicted(states, now - earlier)
-        states = kalman.corrected(states, moving(box, velocity, now)[None])
-    return states
+        motion.predict(now - earlier)
+        motion.correct(seen(box.x + vx * now, box.y + vy * now, box.width, box.height))
+    return motion
 
 
-@given(boxes())
-def test_edges_and_centres_are_two_views_of_the_same_box(measured: Floats) -> None:
-    assert np.allclose(kalman.from_edges(kalman.to_edges(measured)), measured)
+def after(motion: BoxFilter, *waits: float) -> BoxFilter:
+    """The filter so much later; it is left as it is."""
+    later = deepcopy(motion)
+    for wait in waits:
+        later.predict(wait)
+    return later
 
 
-@given(boxes(), seconds)
-def test_prediction_is_that_of_the_textbook(measured: Floats, dt: float) -> None:
-    states = kalman.corrected(kalman.predicted(kalman.started(measured), 0.1), measured + 0.01)
-    later = kalman.predicted(states, dt)
+def numbers(motion: BoxFilter) -> list[float]:
+    """All that it knows."""
+    coordinates = [number for one in (motion.x, motion.y) for number in (*state(one)[0], *state(one)[1].ravel())]
+    return coordinates + [number for one in (motion.width, motion.height) for number in (one.value, one.variance)]
+
+
+def state(one: Moving) -> tuple[Floats, Floats]:
+    """Mean [2] and covariance [2, 2], as the textbook writes them."""
+    spread = np.array([[one.variance, one.covariance], [one.covariance, one.velocity_variance]])
+    return np.array([one.value, one.velocity]), spread
+
+
+def test_a_box_is_measured_at_its_centre() -> None:
+    box = Measured(BBox(0.1, 0.2, 0.3, 0.8))
+    assert (box.x, box.y, box.width, box.height, box.area) == pytest.approx((0.2, 0.5, 0.2, 0.6, 0.12))
+
+
+@given(boxes, boxes, seconds)
+def test_prediction_is_that_of_the_textbook(box: Measured, again: Measured, dt: float) -> None:
+    motion = after(BoxFilter(box), 0.1)
+    motion.correct(again)
+    later = after(motion, dt)
+    area = motion.width.value * motion.height.value
     transition = np.array([[1, dt], [0, 1]])
-    for n, box in enumerate(states[kalman.VALUE]):
-        wander = (1.5 * np.sqrt(box[2] * box[3])) ** 2 * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
-        value, velocity, variance, covariance, velocity_variance = states[:, n, CENTRE_X]
-        mean = transition @ [value, velocity]
-        spread = transition @ [[variance, covariance], [covariance, velocity_variance]] @ transition.T + wander
-        assert np.allclose(later[:, n, CENTRE_X], [*mean, spread[0, 0], spread[0, 1], spread[1, 1]])
+    wander = 1.5**2 * area * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
+    for before, now in ((motion.x, later.x), (motion.y, later.y)):
+        mean, spread = state(before)
+        assert np.allclose(state(now)[0], transition @ mean)
+        assert np.allclose(state(now)[1], transition @ spread @ transition.T + wander)
+    assert later.width.value == motion.width.value
+    assert later.width.variance == pytest.approx(motion.width.variance + 0.4**2 * area * dt)
 
 
-@given(boxes(), boxes())
-def test_correction_is_that_of_the_textbook(measured: Floats, again: Floats) -> None:
-    states = kalman.predicted(kalman.started(measured), 0.2)
-    corrected = kalman.corrected(states, again)
-    for n, box in enumerate(again):
-        value, velocity, variance, covariance, velocity_variance = states[:, n, CENTRE_X]
-        spread = np.array([[variance, covariance], [covariance, velocity_variance]])
-        seen = np.array([[1.0, 0.0]])
-        noise = (0.2 * box[WIDTH]) ** 2 + 0.002**2
-        gain = spread @ seen.T / (seen @ spread @ seen.T + noise)
-        mean = np.array([value, velocity]) + gain[:, 0] * (box[CENTRE_X] - value)
-        after = (np.eye(2) - gain @ seen) @ spread
-        assert np.allclose(corrected[:, n, CENTRE_X], [*mean, after[0, 0], after[0, 1], after[1, 1]])
+@given(boxes, boxes)
+def test_correction_is_that_of_the_textbook(box: Measured, again: Measured) -> None:
+    motion = after(BoxFilter(box), 0.2)
+    corrected = deepcopy(motion)
+    corrected.correct(again)
+    look = np.array([[1.0, 0.0]])
+    for before, now, value, side in (
+        (motion.x, corrected.x, again.x, again.width),
+        (motion.y, corrected.y, again.y, again.height),
+    ):
+        mean, spread = state(before)
+        noise = (0.2 * side) ** 2 + 0.002**2
+        gain = spread @ look.T / (look @ spread @ look.T + noise)
+        assert np.allclose(state(now)[0], mean + gain[:, 0] * (value - mean[0]))
+        assert np.allclose(state(now)[1], (np.eye(2) - gain @ look) @ spread)
+    gain = motion.width.variance / (motion.width.variance + (0.2 * again.width) ** 2 + 0.002**2)
+    assert corrected.width.value == pytest.approx(motion.width.value + gain * (again.width - motion.width.value))
+    assert corrected.width.variance == pytest.approx(motion.width.variance * (1 - gain))
 
 
-@given(boxes(), seconds, seconds)
-def test_two_short_waits_are_one_long_wait(measured: Floats, first: float, second: float) -> None:
-    states = kalman.started(measured)
-    stepwise = kalman.predicted(kalman.predicted(states, first), second)
-    assert np.allclose(stepwise, kalman.predicted(states, first + second))
+@given(boxes, seconds, seconds)
+def test_two_short_waits_are_one_long_wait(box: Measured, first: float, second: float) -> None:
+    motion = BoxFilter(box)
+    assert np.allclose(numbers(after(motion, first, second)), numbers(after(motion, first + second)))
 
 
-@given(boxes())
-def test_no_time_changes_nothing(measured: Floats) -> None:
-    states = kalman.started(measured)
-    assert np.array_equal(kalman.predicted(states, 0.0), states)
+@given(boxes)
+def test_no_time_changes_nothing(box: Measured) -> None:
+    motion = BoxFilter(box)
+    assert numbers(after(motion, 0.0)) == numbers(motion)
 
 
-@given(boxes(), boxes(), seconds)
-def test_a_look_never_makes_less_certain(measured: Floats, again: Floats, dt: float) -> None:
-    states = kalman.predicted(kalman.started(measured), dt)
-    better = kalman.corrected(states, again)
-    for variance in (kalman.VALUE_VARIANCE, kalman.VELOCITY_VARIANCE):
-        assert (better[variance] <= states[variance]).all()
-        assert (better[variance] >= 0).all()
+@given(boxes, boxes, seconds)
+def test_a_look_never_makes_less_certain(box: Measured, again: Measured, dt: float) -> None:
+    motion = after(BoxFilter(box), dt)
+    better = deepcopy(motion)
+    better.correct(again)
+    for before, now in ((motion.x, better.x), (motion.y, better.y)):
+        assert 0 <= now.variance <= before.variance
+        assert 0 <= now.velocity_variance <= before.velocity_variance
+    assert 0 <= better.width.variance <= motion.width.variance
 
 
 @given(
@@ -98,29 +127,26 @@ def test_a_look_never_makes_less_certain(measured: Floats, again: Floats, dt: fl
 )
 def test_steady_motion_is_learnt_at_any_rhythm(x: float, y: float, vx: float, vy: float, waits: list[float]) -> None:
     times = np.cumsum([0.0, *waits]).tolist()
-    box, velocity = np.array([x, y, 0.1, 0.2]), np.array([vx, vy])
-    states = followed(times, box, velocity)
-    assert np.allclose(states[kalman.VELOCITY, 0, :2], velocity, atol=0.1)
-    ahead = kalman.predicted(states, 0.5)[kalman.VALUE, 0]
-    assert np.allclose(ahead, moving(box, velocity, times[-1] + 0.5), atol=0.06)
+    motion = followed(times, seen(x, y, 0.1, 0.2), vx, vy)
+    assert (motion.x.velocity, motion.y.velocity) == pytest.approx((vx, vy), abs=0.1)
+    ahead, end = after(motion, 0.5), times[-1] + 0.5
+    assert (ahead.x.value, ahead.y.value) == pytest.approx((x + vx * end, y + vy * end), abs=0.06)
+    assert (ahead.width.value, ahead.height.value) == pytest.approx((0.1, 0.2), abs=0.01)
 
 
 def test_a_pulsing_width_is_not_extrapolated() -> None:
-    states = kalman.started(np.array([[0.5, 0.5, 0.1, 0.3]]))
+    motion = BoxFilter(seen(0.5, 0.5, 0.1, 0.3))
     for width in (0.09, 0.07, 0.05):
-        states = kalman.corrected(kalman.predicted(states, 0.1), np.array([[0.5, 0.5, width, 0.3]]))
-    assert kalman.predicted(states, 0.5)[kalman.VALUE, 0, WIDTH] > 0.05
+        motion.predict(0.1)
+        motion.correct(seen(0.5, 0.5, width, 0.3))
+    assert after(motion, 0.5).width.value > 0.05
 
 
 def test_distance_is_nearness_measured_in_ignorance() -> None:
-    box = np.array([[0.5, 0.5, 0.1, 0.1]])
-    beside = np.array([[0.6, 0.5, 0.1, 0.1], [0.9, 0.5, 0.1, 0.1]])
-    soon, late = (kalman.centre_distances(kalman.predicted(kalman.started(box), dt), beside)[0] for dt in (0.03, 0.5))
-    assert soon[0] < soon[1]
-    assert (late < soon).all()
-    assert kalman.centre_distances(kalman.started(box), box)[0, 0] == 0
-
-
-def test_no_boxes_are_no_trouble() -> None:
-    nothing = kalman.started(np.empty((0, 4)))
-    assert kalman.predicted(nothing, 0.1).shape == kalman.corrected(nothing, np.empty((0, 4))).shape == (5, 0, 4)
+    motion = BoxFilter(seen(0.5, 0.5, 0.1, 0.1))
+    near, far = seen(0.6, 0.5, 0.1, 0.1), seen(0.9, 0.5, 0.1, 0.1)
+    soon, late = after(motion, 0.03), after(motion, 0.5)
+    assert soon.distance(near) < soon.distance(far)
+    assert late.distance(near) < soon.distance(near)
+    assert late.distance(far) < soon.distance(far)
+    assert motion.distance(seen(0.5, 0.5, 0.1, 0.1)) == 0

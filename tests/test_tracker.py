@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from random import Random
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgecam import kalman
-from edgecam.tracker import Tracker, _boxes, _usable
+from edgecam.kalman import Measured
+from edgecam.tracker import Tracker, _Candidate, _usable
 from edgecam.types import BBox, Detection, Track
 
 
@@ -299,10 +298,8 @@ def possible_by_the_rules(tracker: Tracker, candidates: list[Detection]) -> dict
     """The gains, pair by pair and by the book."""
     gains: dict[tuple[int, int], float] = {}
     for (row, identity), (n, detection) in product(enumerate(tracker._identities), enumerate(candidates)):
-        state = tracker._states[:, row : row + 1]
-        predicted = BBox(*kalman.to_edges(state[kalman.VALUE])[0].tolist())
-        measured = kalman.from_edges(np.array([detection.bbox]))
-        near = 1 - kalman.centre_distances(state, measured)[0, 0] / 9.21
+        predicted = identity.due()
+        near = 1 - identity.motion.distance(Measured(detection.bbox)) / 9.21
         overlap, areas = predicted.iou(detection.bbox), (predicted.area, detection.bbox.area)
         margins = near, overlap - 0.3, overlap - 0.6, max(areas) - 2.5**2 * min(areas)
         assume(min(abs(margin) for margin in margins) > 1e-9)
@@ -327,7 +324,8 @@ def test_gains_are_those_of_the_rules(stream: list[tuple[float, list[Detection]]
     found += [Detection(label, 0.9, box) for box in about for label in ("person", "cat") if box.area > 1e-3]
     candidates = _usable(found)
     assume(candidates)
-    gains = {(row, n): gain for row, n, gain in tracker._gains(candidates, _boxes(candidates)) if gain > 0}
+    looks = [_Candidate(one, strong=True) for one in candidates]
+    gains = {(row, n): gain for row, n, gain in tracker._gains(looks) if gain > 0}
     assert gains == pytest.approx(possible_by_the_rules(tracker, candidates), abs=1e-9)
 
 
