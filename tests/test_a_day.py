@@ -223,6 +223,7 @@ def check_story(day: Day, seen: list[float], story: list[dict[str, Any]]) -> Non
             assert side["frame_time"] - side["start_time"] == pytest.approx(
                 day.times[side["frame"]] - seen[0], abs=0.001
             )
+        assert after["has_snapshot"]
         best = after["snapshot"]["frame_time"] - after["start_time"]
         assert any(abs(best - (when - seen[0])) < 0.001 for when in seen)
     assert story[-1]["after"]["end_time"] - first["start_time"] == pytest.approx(seen[-1] - seen[0], abs=0.001)

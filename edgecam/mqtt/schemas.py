@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edgecam.mqtt.stats import StatsDocument
+from edgecam.mqtt.status import StatusDocument
+
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -151,9 +154,11 @@ _BY_HAND: dict[str, Schema] = {
     "crossed": _COUNT,
     "set": _SWITCH,
     "state": _SWITCH,
+    "total_active": _COUNT,
+    "snapshot": _JPEG,
     "picture": _JPEG,
 }
-_MODELS: dict[str, type[BaseModel]] = {}
+_MODELS: dict[str, type[BaseModel]] = {"status": StatusDocument, "stats": StatsDocument}
 
 SCHEMAS = tuple(sorted([*_BY_HAND, *_MODELS]))
 """What there are schemas of, by the names of `Topics`."""
