@@ -21,7 +21,12 @@ from edgecam import sinks
 from edgecam.clock import SystemClock
 from edgecam.errors import InputError, SinkError
 from edgecam.journal import Journal
+from edgecam.mqtt.retained import RetainedTopics
+from edgecam.mqtt.topics import Topics
 from edgecam.ports import Sink
+from edgecam.sinks.gated import GatedSink
+from edgecam.sinks.video import VideoSink
+from edgecam.switches import Switches
 from edgecam.testing import RecordingSink
 from edgecam.types import EventType
 
@@ -31,9 +36,12 @@ IN_FILES: dict[str, SinkMaker] = {
     "snapshot": lambda folder: sinks.create("snapshot", folder=folder / "snapshots"),
     "jsonl": lambda folder: sinks.create("jsonl", path=folder / "events.jsonl"),
     "journal": lambda folder: sinks.create("journal", path=folder / "edgecam.db"),
+    "gated": lambda folder: GatedSink(VideoSink(folder / "gated.mp4", keyframe_interval=0.3), Switches(), "recordings"),
 }
 ALL: dict[str, SinkMaker] = IN_FILES | {
     "recording": lambda _: RecordingSink(),
+    "mqtt": lambda _: sinks.create("mqtt", retained=RetainedTopics(), topics=Topics(), camera="front"),
+    "requested": lambda folder: sinks.create("requested", folder=folder, camera="front", clock=SystemClock()),
     "display": lambda _: sinks.create("display", screen=FakeScreen(), clock=SystemClock()),
 }
 
@@ -237,8 +245,9 @@ def test_a_read_only_file_system_is_a_sink_error(make: SinkMaker, small_disk: Pa
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="sink 'mqtt': give one of display, journal, jsonl, snapshot, video"):
-        sinks.create("mqtt")
+    kinds = "display, journal, jsonl, mqtt, requested, snapshot, video"
+    with pytest.raises(InputError, match=f"sink 'smoke': give one of {kinds}"):
+        sinks.create("smoke")
 
 
 def test_sinks_are_imported_on_use() -> None:

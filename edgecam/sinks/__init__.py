@@ -13,6 +13,8 @@ SINKS = {
     "display": "edgecam.sinks.display:DisplaySink",
     "journal": "edgecam.sinks.journal:JournalSink",
     "jsonl": "edgecam.sinks.jsonl:JsonLinesSink",
+    "mqtt": "edgecam.sinks.mqtt:MqttSink",
+    "requested": "edgecam.sinks.requested:RequestedSnapshotSink",
     "snapshot": "edgecam.sinks.snapshot:SnapshotSink",
     "video": "edgecam.sinks.video:VideoSink",
 }

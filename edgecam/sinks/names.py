@@ -21,5 +21,13 @@ def safe_name(text: str) -> str:
 
 def snapshot_path(folder: Path, event: Event) -> Path:
     """Where an event's picture lies: FOLDER/CAMERA/2026-11-30/EVENT.jpg, by the local date of its start."""
-    day = datetime.fromtimestamp(event.started, UTC).astimezone()
-    return folder / safe_name(event.camera) / f"{day:%Y-%m-%d}" / f"{safe_name(event.event_id)}.jpg"
+    return _day(folder, event.camera, event.started) / f"{safe_name(event.event_id)}.jpg"
+
+
+def requested_path(folder: Path, camera: str, taken: float) -> Path:
+    """Where a picture lies that somebody asked for: FOLDER/CAMERA/2026-11-30/TAKEN-requested.jpg, Unix seconds."""
+    return _day(folder, camera, taken) / f"{taken:.3f}-requested.jpg"
+
+
+def _day(folder: Path, camera: str, unix: float) -> Path:
+    return folder / safe_name(camera) / f"{datetime.fromtimestamp(unix, UTC).astimezone():%Y-%m-%d}"

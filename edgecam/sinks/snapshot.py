@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
 from edgecam.ports import Sink
-from edgecam.sinks.faults import as_sink_error, write_whole
+from edgecam.sinks.faults import as_sink_error
+from edgecam.sinks.jpeg import Snapshot, save_jpeg
 from edgecam.sinks.names import snapshot_path
+from edgecam.switches import Switches
 from edgecam.types import AnnotatedFrame, Event, EventType
 
 RECENT_FRAMES = 8
@@ -22,13 +25,20 @@ OPEN_EVENTS = 16
 """Events whose best frame is kept at a time; the one untouched for longest is saved and let go."""
 
 
+class _Shot(NamedTuple):
+    """The picture of one frame."""
+
+    sequence: int
+    timestamp: float
+    image: NDArray[np.uint8]
+
+
 @dataclass(slots=True)
 class _Best:
-    """The best look so far of one open event. `saved` is the sequence that is in the file, -1 for none."""
+    """The best look so far at one open event. `saved` is the sequence that is in the file, -1 for none."""
 
-    path: Path
-    sequence: int
-    image: NDArray[np.uint8]
+    event: Event
+    shot: _Shot
     saved: int = -1
 
 
@@ -40,15 +50,25 @@ class SnapshotSink(Sink):
     whole or not there. `saved` counts files written, `missed` events whose frames were all lost.
 
     What is kept survives `close`, so that an event which the disk refused can be saved after the sink is opened again.
+    `on_saved` is called with each picture that was saved. While the switch `snapshots` is off events pass by.
     """
 
-    def __init__(self, folder: Path, *, quality: int = 85) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        quality: int = 85,
+        switches: Switches | None = None,
+        on_saved: Callable[[Snapshot], None] = lambda _snapshot: None,
+    ) -> None:
         self.saved = 0
         self.missed = 0
         self._folder = Path(folder)
         self._quality = quality
+        self._switches = switches or Switches()
+        self._on_saved = on_saved
         self._is_open = False
-        self._recent: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=RECENT_FRAMES)
+        self._recent: deque[_Shot] = deque(maxlen=RECENT_FRAMES)
         self._best: dict[str, _Best] = {}
 
     def open(self) -> None:
@@ -58,10 +78,13 @@ class SnapshotSink(Sink):
 
     def write(self, annotated: AnnotatedFrame) -> None:
         self._require_open()
-        self._recent.append((annotated.frame.sequence, annotated.image))
+        self._recent.append(_Shot(annotated.frame.sequence, annotated.frame.timestamp, annotated.image))
 
     def publish(self, event: Event) -> None:
         self._require_open()
+        if not self._switches["snapshots"]:
+            self._best.pop(event.event_id, None)
+            return
         best = self._remember(event)
         if best is None:
             self.missed += event.type is EventType.END
@@ -80,32 +103,26 @@ class SnapshotSink(Sink):
 
     def _remember(self, event: Event) -> _Best | None:
         """Keep the frame that is nearest to the event's best; None where there is none."""
-        best = self._best.pop(event.event_id, None)
-        known = [*self._recent] if best is None else [(best.sequence, best.image), *self._recent]
-        if event.type is not EventType.NEW and best is None:
-            known = [(sequence, image) for sequence, image in known if sequence == event.best_sequence]
+        before = self._best.pop(event.event_id, None)
+        known = [*self._recent] if before is None else [before.shot, *self._recent]
+        if event.type is not EventType.NEW and before is None:
+            known = [shot for shot in known if shot.sequence == event.best_sequence]
         if not known:
             return None
-        sequence, image = min(known, key=lambda each: abs(each[0] - event.best_sequence))
-        if best is None:
-            best = _Best(snapshot_path(self._folder, event), sequence, image)
-        best.sequence, best.image = sequence, image
+        shot = min(known, key=lambda each: abs(each.sequence - event.best_sequence))
+        best = _Best(event, shot, -1 if before is None else before.saved)
         self._best[event.event_id] = best
         return best
 
     def _save(self, best: _Best) -> None:
-        if best.saved == best.sequence:
+        event, shot = best.event, best.shot
+        if best.saved == shot.sequence:
             return
-        encoded, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(best.image, cv2.COLOR_YUV2BGR_I420), (cv2.IMWRITE_JPEG_QUALITY, self._quality)
-        )
-        if not encoded:
-            raise SinkError(f"{best.path}: OpenCV does not write this picture as JPEG")
-        with as_sink_error(best.path):
-            best.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(best.path, data.tobytes())
-        best.saved = best.sequence
+        path, taken = snapshot_path(self._folder, event), event.unix(shot.timestamp)
+        jpeg = save_jpeg(path, shot.image, self._quality)
+        best.saved = shot.sequence
         self.saved += 1
+        self._on_saved(Snapshot(event.camera, path, jpeg, shot.sequence, taken, event.event_id, event.label))
 
     def _require_open(self) -> None:
         if not self._is_open:

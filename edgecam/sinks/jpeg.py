@@ -1,0 +1,43 @@
+"""Pictures as JPEG files, and what is said of one that was saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecam.errors import SinkError
+from edgecam.sinks.faults import as_sink_error, write_whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A picture that was saved: of an event, or, with `event_id` and `label` empty, one that somebody asked for.
+
+    `taken` is the wall time of its frame in Unix seconds, `sequence` that frame's.
+    """
+
+    camera: str
+    path: Path
+    jpeg: bytes
+    sequence: int
+    taken: float
+    event_id: str = ""
+    label: str = ""
+
+
+def save_jpeg(path: Path, image: NDArray[np.uint8], quality: int) -> bytes:
+    """Write an I420 picture, whole or not at all, and return the file's content. Raises SinkError."""
+    encoded, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), (cv2.IMWRITE_JPEG_QUALITY, quality)
+    )
+    if not encoded:
+        raise SinkError(f"{path}: OpenCV does not write this picture as JPEG")
+    content = data.tobytes()
+    with as_sink_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    return content
