@@ -21,7 +21,7 @@ from edgecam.clock import STEP, SystemClock
 from edgecam.errors import EndOfStream, SinkError
 from edgecam.events import EventRules, frigate_event_id
 from edgecam.journal import Journal
-from edgecam.outbox import Outbox
+from edgecam.outbox import Outbox, moment
 from edgecam.outlet import Outlet
 from edgecam.sinks.journal import JournalSink
 from edgecam.sinks.snapshot import SnapshotSink
@@ -97,6 +97,7 @@ class Day(Worker):
         snapshots = folder / "snapshots"
         journal = FullDisk(folder / "edgecam.db", self.clock, snapshots=snapshots)
         self.outlets = [Outlet(sink, self.clock) for sink in (SnapshotSink(snapshots), journal)]
+        self.outbox = Outbox(folder / "edgecam.db")
         self._tracker = Tracker()
         random = Random(1)
         self._rules = EventRules(
@@ -108,6 +109,7 @@ class Day(Worker):
     def setup(self) -> None:
         for outlet in self.outlets:
             outlet.open()
+        self.outbox.open()
 
     def step(self) -> None:
         now = self.clock.monotonic()
@@ -124,6 +126,7 @@ class Day(Worker):
         self._publish(self._rules.finish(self.clock.monotonic()))
         for outlet in reversed(self.outlets):
             outlet.close()
+        self.outbox.close()
 
     def _analyse(self, now: float, present: list[Visit]) -> None:
         sequence = len(self.times)
@@ -139,6 +142,8 @@ class Day(Worker):
         self._publish(events)
         for outlet in self.outlets:
             outlet.flush()
+        if sequence % 600 == 0:
+            self.outbox.trim(moment(self.clock), messages=100_000, age=1.5 * DAY)
 
     def _publish(self, events: tuple[Event, ...]) -> None:
         for event in events:
@@ -186,6 +191,7 @@ def test_a_day_with_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.Monke
     starts = [story[0]["after"]["start_time"] for story in stories.values()]
     assert any(later < earlier for earlier, later in pairwise(starts)), "the wall clock went back, the order did not"
     check_journal(tmp_path, stories)
+    check_ages(day)
 
 
 def told(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -244,3 +250,17 @@ def check_journal(folder: Path, stories: dict[str, list[dict[str, Any]]]) -> Non
     days = {document["label"]: Path(document["snapshot"]).parent.name for document in documents}
     assert days[f"across {SYNC:g}"] == "1970-01-01"
     assert days[f"across {MIDNIGHT:g}"] == "2026-10-24"
+
+
+def check_ages(day: Day) -> None:
+    """No message was ever too old; half a day's are those of half a day, whatever the wall clock did."""
+    now = moment(day.clock)
+    with day.outbox as outbox:
+        assert outbox.lost() == 0
+        recorded = [each.recorded.monotonic for each in outbox.pending(0, 100_000)]
+        old = sum(now.monotonic - each > DAY / 2 for each in recorded)
+        assert 0 < old < len(recorded)
+        while outbox.trim(now, messages=100_000, age=DAY / 2):
+            pass
+        assert outbox.lost() == old
+        assert [each.recorded.monotonic for each in outbox.pending(0, 100_000)] == recorded[old:]

@@ -128,7 +128,11 @@ _EVENTS = _closed(
         "after": {"$ref": "#/$defs/object", "description": "The object as it is."},
         "sequence": _of("integer", "One more with each message; the same when one is sent twice.", minimum=1),
         "late": _of("boolean", "Whether it could not be sent at once."),
-        "delay": _of("number", "Seconds from being recorded to being sent.", minimum=0),
+        "delay": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "description": "Seconds from being recorded to being sent; null where the clock cannot tell.",
+        },
     },
     allOf=[
         _where_type(
