@@ -81,13 +81,17 @@ def put(connection: sqlite3.Connection, payload: str, recorded: Moment) -> None:
     connection.execute(_PUT, row)
 
 
+class OutboxBusy(SinkError):
+    """Somebody else writes to the file; what was not written can be written soon, and reading goes on."""
+
+
 class Outbox:
     """What the publisher sees of the journal's file, through a connection of its own.
 
     Its commits are not waited for by the disk (`synchronous=NORMAL`): a power cut may bring back messages that the
     broker has already taken, never lose one. It writes in short transactions, so that who records hardly waits for it.
 
-    All methods raise SinkError. Used by the thread that opened it.
+    All methods raise SinkError, those that write OutboxBusy. Used by the thread that opened it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -186,10 +190,11 @@ class Outbox:
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, SinkError):
                 raise
-            raise self._error(explained(error)) from error
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            raise self._error(explained(error), OutboxBusy if busy else SinkError) from error
 
-    def _error(self, reason: str) -> SinkError:
-        return SinkError(f"outbox {self._path}: {reason}")
+    def _error(self, reason: str, kind: type[SinkError] = SinkError) -> SinkError:
+        return kind(f"outbox {self._path}: {reason}")
 
 
 def _moment(columns: list[object]) -> Moment:

@@ -17,7 +17,7 @@ LAYERS = [
         "kalman", "labels", "latency", "lines", "marks", "modelfile", "models", "overlay", "plates", "ring", "scenes",
         "scoring", "stationary", "story", "switches", "tracker", "yuv", "zones",
     },
-    {"journal", "journal_schema", "outbox", "outlet", "worker"},
+    {"journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},
     {"app", "benchmark", "demonstration", "pipeline"},
     {"__main__", "cli", "commands", "console"},

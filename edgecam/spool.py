@@ -1,0 +1,218 @@
+"""The spool: the outbox as the publisher works it off, in order, whatever becomes of messages and of the file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from edgecam.backoff import Backoff
+from edgecam.errors import SinkError
+from edgecam.outbox import Moment, Outbox, OutboxBusy, OutboxMessage
+
+log = logging.getLogger(__name__)
+
+FLUSH_INTERVAL = 0.2
+FLUSH_MESSAGES = 100
+"""Acknowledged messages are deleted so many at once, or after so many seconds."""
+_COUNT_INTERVAL = 1.0
+_TRIM_INTERVAL = 10.0
+_HELD_TOO_LONG = 10.0
+_REFUSED_WAIT = 2.0
+_REFUSED_LIMIT = 60.0
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Spool:
+    """Knows what is on its way and what comes next.
+
+    A message leaves the outbox only when the broker has taken it. One that the broker refuses is sent again after a
+    back-off, before any that comes after it and alone, until it is taken. While the file cannot be used nothing is
+    sent; it is opened again after a back-off. `fault` and `refusal` say what is wrong, "" where nothing is.
+    `length` is the number of messages waiting or under way, `lost` of those given up.
+    """
+
+    def __init__(self, outbox: Outbox, *, messages: int, age: float) -> None:
+        self.fault = ""
+        self.refusal = ""
+        self.length = 0
+        self.lost = 0
+        self._outbox = outbox
+        self._messages = messages
+        self._age = age
+        self._opened = False
+        self._file_backoff = Backoff()
+        self._refusals = Backoff(_REFUSED_WAIT, _REFUSED_LIMIT)
+        self._under_way: dict[int, OutboxMessage] = {}
+        self._acknowledged: dict[int, None] = {}
+        self._sent_through = 0
+        self._flush_at = float("inf")
+        self._held_since: float | None = None
+        self._count_at = float("-inf")
+        self._trim_at = float("-inf")
+        self._asked = True
+        self._losing = False
+
+    @property
+    def under_way(self) -> int:
+        """How many messages the broker has not answered yet."""
+        return len(self._under_way)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to send, as far as is known."""
+        return not self._under_way and not self._asked
+
+    def patience(self, now: float) -> float:
+        """Seconds until there is something to do, whether anything happens or not."""
+        retry = self._refusals.remaining(now) if self.refusal and not self._under_way else float("inf")
+        return max(0.01, min(self._flush_at - now, retry))
+
+    def begin(self) -> None:
+        """A new connection: what was under way and not acknowledged is to be sent again."""
+        self._under_way.clear()
+        self._sent_through = 0
+        self._refusals.succeeded(0.0)
+        self.refusal = ""
+        self._asked = True
+
+    def ask(self) -> None:
+        """There may be new messages."""
+        self._asked = True
+
+    def due(self, now: Moment, room: int) -> list[OutboxMessage]:
+        """The messages to be sent now, at most `room`; they count as under way from now on."""
+        if self.refusal:
+            if self._under_way or self._refusals.remaining(now.monotonic) > 0:
+                return []
+            room = min(room, 1)
+        if room <= 0 or not self._asked:
+            return []
+        self._asked = False  # before the question: who asks during it is asked for again
+        ahead = sum(sequence > self._sent_through for sequence in self._acknowledged)
+        found = self._try(now, self._outbox.pending, self._sent_through, room + ahead)
+        if found is None:
+            self._asked = True
+            return []
+        fresh = [message for message in found if message.sequence not in self._acknowledged][:room]
+        if fresh:
+            self._sent_through = fresh[-1].sequence
+        if len(fresh) == room:
+            self._asked = True
+        self._under_way.update((message.sequence, message) for message in fresh)
+        return fresh
+
+    def acknowledged(self, sequence: int, now: float) -> OutboxMessage:
+        """The broker has taken a message."""
+        self._acknowledged[sequence] = None
+        self._flush_at = min(self._flush_at, now + FLUSH_INTERVAL)
+        if self.refusal:
+            log.warning("event messages are taken again, after %.0f s", self._refusals.succeeded(now))
+            self.refusal = ""
+            self._asked = True
+        return self._under_way.pop(sequence)
+
+    def refused(self, sequence: int, why: str, now: float) -> None:
+        """The broker has refused a message."""
+        del self._under_way[sequence]
+        self._sent_through = min(self._sent_through, sequence - 1)
+        self._asked = True
+        if not self.refusal:
+            log.error("%s; they are kept", why)
+        if not self.refusal or self._refusals.remaining(now) <= 0:
+            self._refusals.failed(now)
+        self.refusal = why
+
+    def upkeep(self, now: Moment) -> None:
+        """Delete what is acknowledged, count what waits and give up what is too much, where it is time for that."""
+        if now.monotonic >= self._flush_at or len(self._acknowledged) >= FLUSH_MESSAGES:
+            self.flush(now)
+        if now.monotonic >= self._count_at:
+            self._count_at = now.monotonic + _COUNT_INTERVAL
+            self.length = self._waiting(now)
+            self._asked = self._asked or self.length > len(self._under_way)
+        if self.length > self._messages or now.monotonic >= self._trim_at:
+            self._trim_at = now.monotonic + _TRIM_INTERVAL
+            self._trim(now)
+
+    def flush(self, now: Moment) -> None:
+        """Delete what is acknowledged."""
+        if not self._acknowledged or self._try(now, self._forget) is None:
+            return
+        self._acknowledged.clear()
+        self._flush_at = float("inf")
+        if self._held_since is not None and self.fault:
+            log.warning("the outbox can be written to again, after %.1f s", now.monotonic - self._held_since)
+            self.fault = ""
+        self._held_since = None
+
+    def close(self, now: Moment) -> None:
+        """Delete what is acknowledged and close the file."""
+        self.flush(now)
+        self.length = self._waiting(now)
+        self._shut()
+
+    def _forget(self) -> bool:
+        self._outbox.acknowledge(self._acknowledged)
+        return True
+
+    def _waiting(self, now: Moment) -> int:
+        length = self._try(now, self._outbox.length)
+        return self.length if length is None else max(0, length - len(self._acknowledged))
+
+    def _trim(self, now: Moment) -> None:
+        trimmed = self._try(now, self._give_up, now)
+        lost = self._try(now, self._outbox.lost)
+        if trimmed is None or lost is None:
+            return
+        self.lost = lost
+        self.length = self._waiting(now)
+        if trimmed and not self._losing:
+            bounds = f"mqtt.spool_messages = {self._messages}, mqtt.spool_age = {self._age:g}"
+            log.error("no broker for too long: the oldest event messages are given up (%s); lost: %d", bounds, lost)
+        self._losing = bool(trimmed) or (self._losing and self.length > 0)
+
+    def _give_up(self, now: Moment) -> int:
+        return self._outbox.trim(now, messages=self._messages, age=self._age, after=self._sent_through)
+
+    def _try(self, now: Moment, ask: Callable[_P, _T], *arguments: _P.args, **keywords: _P.kwargs) -> _T | None:
+        """Ask the outbox, which is opened first where it is not open; None where it cannot be used now."""
+        if self._file_backoff.remaining(now.monotonic) > 0:
+            return None
+        try:
+            if not self._opened:
+                self._outbox.open()
+                self._opened = True
+            answer = ask(*arguments, **keywords)
+        except OutboxBusy as error:
+            self._held(now.monotonic, str(error))
+            return None
+        except SinkError as error:
+            if not self.fault:
+                log.error("%s", error)
+            self.fault = str(error)
+            self._file_backoff.failed(now.monotonic)
+            self._shut()
+            return None
+        if self._file_backoff.since is not None:
+            log.warning("the outbox can be used again, after %.1f s", self._file_backoff.succeeded(now.monotonic))
+            self.fault = ""
+        return answer
+
+    def _held(self, now: float, why: str) -> None:
+        """Somebody else holds the file: reading goes on, writing is tried again soon, and after a while it is said."""
+        self._flush_at = now + FLUSH_INTERVAL
+        if self._held_since is None:
+            self._held_since = now
+        elif now - self._held_since > _HELD_TOO_LONG and not self.fault:
+            self.fault = why
+            log.error("%s", why)
+
+    def _shut(self) -> None:
+        self._opened = False
+        try:
+            self._outbox.close()
+        except SinkError as error:
+            log.debug("while closing: %s", error)
