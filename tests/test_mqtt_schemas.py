@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from test_frigate import document
+from test_mqtt_status import camera, facts
 
 from edgecam.frigate import frigate_message
+from edgecam.mqtt.pictures import SnapshotReference
 from edgecam.mqtt.schemas import DIALECT, SCHEMAS, payload_value, schema_for
+from edgecam.mqtt.stats import StatsReport
+from edgecam.mqtt.status import StatusReport
 from edgecam.mqtt.topics import Topics
+from edgecam.testing import ManualClock
 from edgecam.types import EventType
 
 Message = dict[str, Any]
+
+JPEG = b"\xff\xd8\xff\xe0 and so on \xff\xd9"
+REFERENCE = SnapshotReference(
+    id="1767225600.300000-abcdef", camera="front", label="person", path="/a.jpg", time=1767225610.0, frame=300
+)
+REFERENCE_PAYLOAD = REFERENCE.model_dump_json().encode()
 
 
 def complaints(kind: str, value: object) -> list[str]:
@@ -137,26 +149,58 @@ def test_what_it_never_says_of_an_event_does_not_pass(change: Callable[[Message]
         ("crossed", b"1"),
         ("set", b"ON"),
         ("state", b"OFF"),
-        ("picture", b"\xff\xd8\xff\xd9"),
+        ("picture", JPEG),
+        ("snapshot", JPEG),
+        ("snapshot", REFERENCE_PAYLOAD),
+        ("snapshot_taken", b'{"time": null, "path": null, "frame": null, "error": "no frame came"}'),
+        ("take_snapshot", b"PRESS"),
         ("events", json.dumps(message()).encode()),
     ],
 )
 def test_payloads_that_pass(kind: str, payload: bytes) -> None:
-    assert complaints(kind, payload_value(kind, payload)) == []
+    assert complaints(kind, payload_value(payload)) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "payload"),
-    [("available", b"Online"), ("count", b"-1"), ("count", b"1.5"), ("count", b'"1"'), ("state", b"on"), ("set", b"1")],
+    [
+        ("available", b"Online"),
+        ("count", b"-1"),
+        ("count", b"1.5"),
+        ("count", b'"1"'),
+        ("state", b"on"),
+        ("set", b"1"),
+        ("picture", b"GIF89a"),
+        ("picture", REFERENCE_PAYLOAD),
+        ("snapshot", b'{"id": "1767225600.300000-abcdef"}'),
+        ("snapshot_taken", b"{}"),
+    ],
 )
 def test_payloads_that_do_not(kind: str, payload: bytes) -> None:
-    assert complaints(kind, payload_value(kind, payload)) != []
+    assert complaints(kind, payload_value(payload)) != []
 
 
-@pytest.mark.parametrize("payload", [b"", b"three", b"\xff"])
-def test_a_payload_that_is_no_json_at_all(payload: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 (whatever json says)
-        payload_value("count", payload)
+@pytest.mark.parametrize("payload", [b"", b"three", b"\xff", b"nul"])
+def test_what_is_no_json_is_a_text(payload: bytes) -> None:
+    assert payload_value(payload) == payload.decode("latin-1")
+    assert all(complaints(kind, payload_value(payload)) for kind in SCHEMAS)
+
+
+def test_status_and_statistics_pass(tmp_path: Path) -> None:
+    clock = ManualClock()
+    status, stats = StatusReport(clock), StatsReport(clock)
+    clock.advance(10.0)
+    told = facts(tmp_path, front=camera(), back=camera(detector=None, camera_lost_since=3.0))
+    for kind, report in (("status", status.document(told)), ("stats", stats.document(told))):
+        said = payload_value(report.model_dump_json().encode())
+        assert complaints(kind, said) == []
+        assert complaints(kind, said | {"colour": 1}) != []
+        del said["cameras"]
+        assert complaints(kind, said) != []
+
+
+def test_all_topics_have_a_schema() -> None:
+    assert set(SCHEMAS) == {name for name in vars(Topics) if not name.startswith("_")} - {"prefix"}
 
 
 def test_there_is_no_schema_of_what_is_not_said() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edgecam.mqtt.pictures import SnapshotReference, SnapshotState
 from edgecam.mqtt.stats import StatsDocument
 from edgecam.mqtt.status import StatusDocument
 
@@ -147,7 +148,9 @@ _EVENTS = _closed(
 
 _COUNT = _of("integer", "How many.", minimum=0)
 _SWITCH = _of("string", "A switch.", enum=["ON", "OFF"])
-_JPEG = {"description": "A JPEG; empty where there is none yet.", "contentMediaType": "image/jpeg"}
+_JPEG = _of(
+    "string", "A JPEG, one character for each byte.", contentMediaType="image/jpeg", pattern="^\u00ff\u00d8\u00ff"
+)
 
 _BY_HAND: dict[str, Schema] = {
     "available": _of("string", "Offline is said by the will.", enum=["online", "stopped", "offline"]),
@@ -155,31 +158,34 @@ _BY_HAND: dict[str, Schema] = {
     "count": _COUNT,
     "active": _COUNT,
     "total": _COUNT,
+    "total_active": _COUNT,
     "crossed": _COUNT,
+    "snapshot": {"oneOf": [_JPEG, SnapshotReference.model_json_schema(mode="serialization")]},
+    "picture": _JPEG,
+    "take_snapshot": _of("string", "The command, here in capitals.", const="PRESS"),
     "set": _SWITCH,
     "state": _SWITCH,
-    "total_active": _COUNT,
-    "snapshot": _JPEG,
-    "picture": _JPEG,
 }
-_MODELS: dict[str, type[BaseModel]] = {"status": StatusDocument, "stats": StatsDocument}
+_MODELS: dict[str, type[BaseModel]] = {
+    "status": StatusDocument,
+    "stats": StatsDocument,
+    "snapshot_taken": SnapshotState,
+}
 
-SCHEMAS = tuple(sorted([*_BY_HAND, *_MODELS]))
-"""What there are schemas of, by the names of `Topics`."""
+SCHEMAS = (*_BY_HAND, *_MODELS)
+"""What there are schemas of: all topics, by the names of `Topics`."""
 
 
 def schema_for(kind: str) -> Schema:
     """The schema of the payloads of one kind of topic. Raises KeyError for a name that is not in SCHEMAS."""
     schema = _BY_HAND[kind] if kind in _BY_HAND else _MODELS[kind].model_json_schema(mode="serialization")
-    return {"$schema": DIALECT, "title": kind, **schema}
+    return {"$schema": DIALECT, "title": kind} | schema
 
 
-def payload_value(kind: str, payload: bytes) -> Any:
-    """What the schema of a kind speaks of: the payload's JSON, its text where it is no JSON, or the bytes of a picture.
-
-    Raises ValueError where the payload is not that.
-    """
-    schema = schema_for(kind)
-    if "contentMediaType" in schema:
-        return payload
-    return payload.decode() if schema.get("type") == "string" else json.loads(payload)
+def payload_value(payload: bytes) -> Any:
+    """What a schema speaks of: the payload's JSON, or where it is none its text, a picture's with a character for each
+    byte."""
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode("latin-1")
