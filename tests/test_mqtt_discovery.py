@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from edgecam.config import SyntheticConfig
 from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
+from edgecam.latency import Latency
 from edgecam.mqtt.discovery import (
     CameraInfo,
     HomeAssistant,
@@ -24,8 +27,13 @@ from edgecam.mqtt.discovery import (
     shown_labels,
     speaks_of,
 )
+from edgecam.mqtt.facts import CameraFacts, Facts, MqttFacts
 from edgecam.mqtt.retained import RetainedTopics
+from edgecam.mqtt.stats import CameraLatencies, Counts, StatsReport
+from edgecam.mqtt.status import StatusReport
 from edgecam.mqtt.topics import SWITCHES, Topics
+from edgecam.testing import ManualClock
+from edgecam.types import DetectorInfo
 
 TOPICS = Topics("edgecam")
 ACCEPTED: dict[str, Any] = json.loads((Path(__file__).parent / "home_assistant_keys.json").read_text())["releases"]
@@ -278,3 +286,134 @@ def test_what_is_configured_is_what_is_shown() -> None:
     )
     shown = camera_info(camera, EventsSection(), ["person", "car"])
     assert shown == CameraInfo(("person", "car"), {"drive": ("car",)}, {"gate": ("in", "out")})
+
+
+def facts(folder: Path, **changes: Any) -> Facts:
+    """Two cameras and what they have to tell; `changes` are of the front door's."""
+    latency = Latency(3, 0.0071, 0.0082, 0.0093)
+    well = CameraFacts(
+        detector=DetectorInfo("mobiledet", "litert 1.4", "usb:2-1", (320, 320), since=5.0),
+        detector_lost_since=None,
+        camera_lost_since=None,
+        reopened=2,
+        switches=dict.fromkeys(SWITCHES, True),
+        troubles=(),
+        counters=dict.fromkeys(Counts.model_fields, 30),
+        latencies=dict.fromkeys(CameraLatencies.model_fields, latency),
+    )
+    return Facts({"front_door": replace(well, **changes), "yard": well}, MqttFacts(waiting=4, publish=latency), folder)
+
+
+def told(folder: Path, **changes: Any) -> dict[str, dict[str, Any]]:
+    """What is on the topics of status and statistics after ten seconds."""
+    clock = ManualClock()
+    status, stats = StatusReport(clock), StatsReport(clock, thermal=folder)
+    clock.advance(10.0)
+    now = facts(folder, **changes)
+    return {
+        TOPICS.status: json.loads(status.document(now).model_dump_json()),
+        TOPICS.stats: json.loads(stats.document(now).model_dump_json()),
+    }
+
+
+def templates(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name, topic and template of each value that is looked for in a JSON document."""
+    for name, component in document["components"].items():
+        if component.get("state_topic") in (TOPICS.status, TOPICS.stats):
+            yield name, component["state_topic"], component["value_template"]
+        for place in component.get("availability", ()):
+            if place["topic"] != TOPICS.available:
+                yield name, place["topic"], place["value_template"]
+
+
+VALUE = re.compile(r"value_json((?:\.\w+(?![\w(])|\['\w+'\])+)(?!\.get)")
+"""What a template looks for in a JSON document."""
+
+
+def test_every_value_that_is_looked_for_is_told(tmp_path: Path) -> None:
+    documents_told = told(tmp_path)
+    looked_for = 0
+    for document in documents().values():
+        for _, topic, template in templates(document):
+            camera = re.search(r"set c = (\S+)\.get\((\S+)\)", template)
+            within = f"{camera[1]}[{camera[2]}]." if camera else ""
+            for path in VALUE.findall(re.sub(r"\bc\.(?=[a-z])", lambda _c: within, template)):
+                found = documents_told[topic]
+                for key in re.findall(r"\w+", path):
+                    found = found[key]
+                looked_for += 1
+    assert looked_for > 30
+
+
+def template_engine() -> Any:
+    """Home Assistant's template engine with the one filter of its own that is used; strict where that is lenient."""
+    jinja2 = pytest.importorskip("jinja2", reason="no template engine like Home Assistant's: install jinja2")
+    engine = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    engine.filters["as_datetime"] = lambda seconds: datetime.fromtimestamp(seconds, UTC)
+    return engine
+
+
+def rendered(documents_told: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The state of each entity of the front door and of edgecam."""
+    engine = template_engine()
+    states = {}
+    for document in list(documents().values())[:2]:
+        for name, topic, template in templates(document):
+            key = "sees" if "'online'" in template else name
+            states[key] = engine.from_string(template).render(value_json=documents_told[topic])
+    return states
+
+
+def test_home_assistant_shows_how_edgecam_is(tmp_path: Path) -> None:
+    states = rendered(told(tmp_path))
+    assert float(states.pop("diagnostic-disk")) > 0
+    assert float(states.pop("diagnostic-memory")) > 0
+    assert float(states.pop("diagnostic-cpu")) >= 0
+    assert states == {
+        "sees": "online",
+        "diagnostic-degraded": "none",
+        "diagnostic-reasons": "none",
+        "diagnostic-since": "2026-01-01 00:00:10+00:00",
+        "diagnostic-clock": "OFF",
+        "diagnostic-runtime": "litert 1.4",
+        "diagnostic-spool": "4",
+        "diagnostic-oldest": "None",
+        "diagnostic-lost": "0",
+        "diagnostic-events__lost": "60",
+        "diagnostic-temperature": "None",
+        "diagnostic-uptime": "10.0",
+        "diagnostic-publish": "9.3",
+        "diagnostic-camera": "ON",
+        "diagnostic-reopened": "2",
+        "diagnostic-detector": "OFF",
+        "diagnostic-device": "usb:2-1",
+        "diagnostic-model": "mobiledet",
+        "diagnostic-captured": "3.0",
+        "diagnostic-analysed": "3.0",
+        "diagnostic-inference": "7.1",
+        "diagnostic-event": "9.3",
+    }
+
+
+def test_home_assistant_shows_what_is_wrong(tmp_path: Path) -> None:
+    lost = rendered(told(tmp_path, camera_lost_since=3.0, troubles=["x" * 300]))
+    assert (lost["sees"], lost["diagnostic-camera"]) == ("offline", "OFF")
+    assert lost["diagnostic-reasons"].startswith("front_door: the camera is lost; front_door: xxx")
+    assert len(lost["diagnostic-reasons"]) == 255
+    blind = rendered(told(tmp_path, detector=None, detector_lost_since=3.0))
+    assert (blind["sees"], blind["diagnostic-detector"], blind["diagnostic-device"]) == ("offline", "ON", "none")
+    gone = {topic: document | {"cameras": {}} for topic, document in told(tmp_path).items()}
+    assert {rendered(gone)[name] for name in ("sees", "diagnostic-camera", "diagnostic-captured")} == {""}
+
+
+@pytest.mark.parametrize(("said", "state"), [("online", "online"), ("stopped", "offline"), ("offline", "offline")])
+def test_who_has_stopped_is_not_available(said: str, state: str) -> None:
+    engine = template_engine()
+    for document in documents().values():
+        (place,) = document["availability"]
+        assert (place["topic"], place["payload_available"], place["payload_not_available"]) == (
+            "edgecam/available",
+            "online",
+            "offline",
+        )
+        assert engine.from_string(place["value_template"]).render(value=said) == state

@@ -66,22 +66,21 @@ def appliance_diagnostics() -> list[Diagnostic]:
 
 def camera_diagnostics(camera: str) -> list[Diagnostic]:
     """Of one camera."""
-    here = f"value_json.cameras['{camera}']"
-    detector, figures = f"{here}.detector", f"{here}.latencies"
-    return [
+    found = [
         Diagnostic(
-            "camera", "Camera", _on(f"{here}.camera.open"), "status", "binary_sensor", {"device_class": "connectivity"}
+            "camera", "Camera", _on("c.camera.open"), "status", "binary_sensor", {"device_class": "connectivity"}
         ),
-        Diagnostic("reopened", "Camera losses", _value(f"{here}.camera.reopened"), keys=_COUNTER | _HIDDEN),
-        _problem("detector", "Detector problem", f"{detector}.degraded or {detector}.lost_since is not none"),
-        Diagnostic("degraded", "Detector trouble", _text(f"{detector}.degraded")),
-        Diagnostic("device", "Detector", _text(f"{detector}.device")),
-        Diagnostic("model", "Model", _text(f"{detector}.model")),
-        _figure(Diagnostic("captured", "Capture rate", _value(f"{here}.fps.captured"), keys=_RATE)),
-        _figure(Diagnostic("analysed", "Detection rate", _value(f"{here}.fps.analysed"), keys=_RATE)),
-        _figure(_scaled("inference", "Inference time", f"{figures}.inference.p50", 1000, _MILLISECONDS)),
-        _figure(_scaled("event", "Event delay", f"{figures}.event.p99", 1000, _MILLISECONDS | _HIDDEN)),
+        Diagnostic("reopened", "Camera losses", _value("c.camera.reopened"), keys=_COUNTER | _HIDDEN),
+        _problem("detector", "Detector problem", "c.detector.degraded or c.detector.lost_since is not none"),
+        Diagnostic("degraded", "Detector trouble", _text("c.detector.degraded")),
+        Diagnostic("device", "Detector", _text("c.detector.device")),
+        Diagnostic("model", "Model", _text("c.detector.model")),
+        _figure(Diagnostic("captured", "Capture rate", _value("c.fps.captured"), keys=_RATE)),
+        _figure(Diagnostic("analysed", "Detection rate", _value("c.fps.analysed"), keys=_RATE)),
+        _figure(_scaled("inference", "Inference time", "c.latencies.inference.p50", 1000, _MILLISECONDS)),
+        _figure(_scaled("event", "Event delay", "c.latencies.event.p99", 1000, _MILLISECONDS | _HIDDEN)),
     ]
+    return [replace(each, template=_of_camera(camera, each.template)) for each in found]
 
 
 def camera_sees(camera: str) -> str:
@@ -89,8 +88,13 @@ def camera_sees(camera: str) -> str:
 
     One that is blind must not say that nobody is there.
     """
-    sees = "c and c.camera.open and c.detector.lost_since is none"
-    return f"{{% set c = value_json.cameras.get('{camera}') %}}{{{{ 'online' if {sees} else 'offline' }}}}"
+    sees = "c.camera.open and c.detector.lost_since is none"
+    return _of_camera(camera, f"{{{{ 'online' if {sees} else 'offline' }}}}")
+
+
+def _of_camera(camera: str, template: str) -> str:
+    """A template for the camera, which is `c` in it; empty, which changes nothing, where the document has no such."""
+    return f"{{% set c = value_json.cameras.get('{camera}') %}}{{% if c %}}{template}{{% endif %}}"
 
 
 def _value(path: str) -> str:

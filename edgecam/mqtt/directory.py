@@ -46,7 +46,7 @@ KINDS = {
         Kind("total_active", "how many of them are not stationary"),
         Kind("snapshot", "the picture of the label's last event, or where it lies"),
         Kind("picture", "the camera's last picture, JPEG"),
-        Kind("take_snapshot", "whatever comes: take a picture now", retained=False, command=True),
+        Kind("take_snapshot", "PRESS: take a picture now", retained=False, command=True),
         Kind("snapshot_taken", "when that was, and where the picture lies, JSON"),
         Kind("crossed", "how many objects went over the line that way since edgecam started"),
         Kind("set", "ON or OFF: set the switch", retained=False, command=True),

@@ -26,6 +26,8 @@ LIMIT = 10.0
 """Seconds for the connection, and for each answer."""
 _QUIET = 0.5
 _WINDOW = 100
+#: mosquitto, where it is to queue without limit, hangs up on who writes what its rules forbid.
+_LOST = "see the broker's log, and whether its rules (ACL) allow this user what was tried"
 #: What paho raises where the other side does not speak MQTT.
 _NONSENSE = (MQTTException, ValueError, LookupError, AssertionError, struct.error)
 
@@ -73,10 +75,7 @@ class BrokerVisit:
         client = self._connected()
         self._messages.clear()
         self._subscribe(filters)
-        heard = -1
-        while heard != len(self._messages):
-            heard = len(self._messages)
-            self._pause(_QUIET)
+        self._listen_until_quiet()
         client.unsubscribe(list(filters))
         return {each.topic: bytes(each.payload) for each in self._messages if each.retain and each.payload}
 
@@ -161,10 +160,12 @@ class BrokerVisit:
                 raise BrokerError(silent(self._broker))
             self._turn()
 
-    def _pause(self, seconds: float) -> None:
-        ends = monotonic() + seconds
+    def _listen_until_quiet(self) -> None:
+        heard, ends = 0, monotonic() + _QUIET
         while monotonic() < ends:
             self._turn()
+            if len(self._messages) > heard:
+                heard, ends = len(self._messages), monotonic() + _QUIET
 
     def _turn(self) -> None:
         """Send and receive what there is, for a moment."""
@@ -176,7 +177,7 @@ class BrokerVisit:
             return
         if self._greeting is None:
             raise BrokerError(hung_up(self._last_error, self._broker))
-        raise BrokerError(f"MQTT broker {self._broker.address}: the connection was lost: see the broker's log")
+        raise BrokerError(f"MQTT broker {self._broker.address}: the connection was lost: {_LOST}")
 
     def _on_connect(
         self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
