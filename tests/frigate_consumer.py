@@ -92,6 +92,10 @@ class FrigateConsumer:
         with self._news:
             assert self._news.wait_for(condition, LIMIT), f"it does not come about; puzzled by {self.puzzled}"
 
+    def switch(self, camera: str, name: str, *, on: bool) -> None:
+        """Set one of a camera's switches."""
+        self._client.publish(f"{self._prefix}/{camera}/{name}/set", "ON" if on else "OFF")
+
     def take(self, topic: str, payload: bytes) -> None:
         """Read one message."""
         levels = topic.removeprefix(f"{self._prefix}/").split("/")

@@ -19,6 +19,7 @@ from mqtt_broker import CONSUMER, EDGECAM, Listener, Mosquitto
 from edgecam.clock import SystemClock
 from edgecam.events import EventRules, frigate_event_id
 from edgecam.marks import Marks
+from edgecam.mqtt.commands import Commands
 from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.retained import RetainedTopics
 from edgecam.mqtt.schemas import payload_value, schema_for
@@ -29,6 +30,7 @@ from edgecam.sinks.journal import JournalSink
 from edgecam.sinks.mqtt import MqttSink
 from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.spool import Spool
+from edgecam.switches import Switches
 from edgecam.testing import ManualClock
 from edgecam.tracker import Tracker
 from edgecam.types import AnnotatedFrame, BBox, Detection, Frame
@@ -94,19 +96,30 @@ class Appliance:
             stationary_after=5.0,
             stationary_memory=MEMORY,
         )
+        journal = folder / "edgecam.db"
+        self.switches = Switches()
+        commands = Commands(self.topics, {"front": self.switches}, self.retained, lambda _camera: None, self.clock)
+        self._publisher = PublishWorker(
+            broker,
+            Spool(Outbox(journal), messages=1000, age=3600.0),
+            self.retained,
+            self.topics,
+            SystemClock(),
+            lambda: None,
+            commands=commands.handle,
+            subscriptions=commands.subscriptions(),
+        )
         counts = MqttSink(
             self.retained, self.topics, "front", labels=("person", "car", "dog"), zones={"street": (), "drive": ()}
         )
-        journal = folder / "edgecam.db"
+        snapshots = folder / "snapshots"
         self._sinks = (
-            SnapshotSink(folder / "snapshots", quality=95, on_saved=counts.saved),
-            JournalSink(journal, snapshots=folder / "snapshots", outbox=True, on_record=self._wake),
+            SnapshotSink(snapshots, quality=95, on_saved=counts.saved),
+            JournalSink(journal, snapshots=snapshots, outbox=True, on_record=self._publisher.wake),
             counts,
         )
         for sink in self._sinks:
             sink.open()
-        spool = Spool(Outbox(journal), messages=1000, age=3600.0)
-        self._publisher = PublishWorker(broker, spool, self.retained, self.topics, SystemClock(), lambda: None)
         self._publisher.start()
 
     def play_until(self, t: float) -> None:
@@ -119,11 +132,9 @@ class Appliance:
         """Publish what is left, and end. May be called twice."""
         self._publisher.stopping.set()
         self._publisher.join_within(30.0)
+        assert self._publisher.fault is None
         for sink in self._sinks:
             sink.close()
-
-    def _wake(self) -> None:
-        self._publisher.wake()
 
     def _look(self, n: int) -> None:
         now = n / RATE
@@ -203,6 +214,17 @@ def test_a_consumer_written_for_frigate_understands_the_scene(
     check_payloads(appliance.topics, listener)
 
 
+def test_it_can_use_the_switches_as_frigate_documents_them(consumer: FrigateConsumer, appliance: Appliance) -> None:
+    names = [(("front", name), True) for name in ("detect", "recordings", "snapshots")]
+    consumer.wait_until(lambda: sorted(consumer.switches.items()) == names)
+    consumer.switch("front", "detect", on=False)
+    consumer.wait_until(lambda: not consumer.switches["front", "detect"])
+    assert [appliance.switches[name] for name in ("detect", "recordings", "snapshots")] == [False, True, True]
+    consumer.switch("front", "detect", on=True)
+    consumer.wait_until(lambda: consumer.switches["front", "detect"])
+    assert consumer.puzzled == []
+
+
 def places(consumer: FrigateConsumer, label: str) -> dict[str, int]:
     """The counts of one label at each place."""
     return {place: count for (place, each), count in consumer.counts.items() if each == label}
@@ -265,6 +287,7 @@ def check_payloads(topics: Topics, listener: Listener) -> None:
         for actor in ACTORS:
             kinds |= {topics.count(place, actor.label): "count", topics.active(place, actor.label): "active"}
             kinds |= {topics.snapshot(place, actor.label): "snapshot"}
+    kinds |= {topics.state("front", name): "state" for name in ("detect", "recordings", "snapshots")}
     assert {kinds[each.topic] for each in listener.received} == {*kinds.values()}
     for each in listener.received:
         Draft202012Validator(schema_for(kinds[each.topic])).validate(payload_value(each.payload))

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from test_frigate import document
+from test_frigate import ADDED_SINCE, document
 from test_mqtt_status import camera, facts
 
 from edgecam.frigate import frigate_message
+from edgecam.journal import Journal
 from edgecam.mqtt.pictures import SnapshotReference
 from edgecam.mqtt.schemas import DIALECT, SCHEMAS, payload_value, schema_for
 from edgecam.mqtt.stats import StatsReport
 from edgecam.mqtt.status import StatusReport
 from edgecam.mqtt.topics import Topics
+from edgecam.outbox import Outbox
 from edgecam.testing import ManualClock
 from edgecam.types import EventType
 
@@ -78,6 +80,18 @@ def test_what_edgecam_says_of_an_event_passes(kind: EventType) -> None:
 def test_what_it_says_of_an_event_of_an_older_journal_passes() -> None:
     end = message(EventType.END, frame_size=[0, 0], cut="edgecam ended")
     assert complaints("events", end) == []
+
+
+def test_what_the_journal_tells_of_an_event_cut_by_a_crash_passes(tmp_path: Path) -> None:
+    old = {key: value for key, value in document(EventType.NEW).items() if key not in ADDED_SINCE}
+    with Journal(tmp_path / "edgecam.db", outbox=True, clock=ManualClock()) as journal:
+        for number, opened in enumerate((old, document(EventType.NEW))):
+            journal.record(opened | {"id": f"1767225600.300000-abcde{number}"})
+        journal.close_open_events("edgecam ended")
+    with Outbox(tmp_path / "edgecam.db") as outbox:
+        messages = [json.loads(each.payload) for each in outbox.pending(0, 10)]
+    assert [each["type"] for each in messages] == ["new", "new", "end", "end"]
+    assert [complaints("events", sent(each)) for each in messages] == [[], [], [], []]
 
 
 def remove(*path: str) -> Callable[[Message], None]:
