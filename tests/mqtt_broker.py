@@ -39,6 +39,7 @@ topic readwrite homeassistant/#
 user consumer
 topic readwrite #
 """
+_IDENTIFIERS = "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
 SESSION = 3600
 """Seconds for which the broker keeps a listener's session."""
 
@@ -74,8 +75,8 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """Certificates for localhost and 127.0.0.1, good for two days."""
-    (folder / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    (folder / "client.ext").write_text("extendedKeyUsage=clientAuth\n")
+    (folder / "server.ext").write_text(_IDENTIFIERS + "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "client.ext").write_text(_IDENTIFIERS + "extendedKeyUsage=clientAuth\n")
     for authority in ("ca", "other-ca"):
         openssl(
             folder, "req", "-x509", *_key(authority), "-out", f"{authority}.crt", "-days", "2",
@@ -184,8 +185,8 @@ class Mosquitto:
         yield f"persistence_location {self.folder}/"
         yield "autosave_interval 1"
         yield "autosave_on_changes true"
-        yield "max_queued_messages 0"
-        yield "log_dest stdout"
+        yield "max_queued_messages 1000000"  # with 0, 2.0.11 hangs up on whom it does not let publish
+        yield "log_dest stderr"
         yield f"allow_anonymous {'false' if self._passwords else 'true'}"
         if self._passwords:
             yield f"password_file {self._passwords}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -27,7 +28,7 @@ LIMIT = 30.0
 
 def plain(broker: Mosquitto, **changes: Any) -> Broker:
     """How to reach a broker that lets everybody in."""
-    return Broker(**({"host": "127.0.0.1", "port": broker.port, "client_id": "edgecam-test"} | changes))
+    return replace(Broker("127.0.0.1", broker.port, "edgecam-test"), **changes)
 
 
 class Publishing:

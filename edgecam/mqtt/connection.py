@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgecam.mqtt.credentials import Broker
-from edgecam.mqtt.reasons import TAKEN_OVER, hung_up, refused, unreachable
+from edgecam.mqtt.reasons import TAKEN_OVER, hung_up, nonsense, refused, unreachable
 
 REACH_TIMEOUT = 10.0
 """Seconds for the network, and again for TLS."""
@@ -163,8 +163,7 @@ class Connection:
                 self._client.loop_write()
             self._client.loop_misc()
         except _NONSENSE as error:
-            self.reason = f"MQTT broker {self._broker.address}: what it says makes no sense ({error}): is it a broker?"
-            self.close()
+            self.close(nonsense(str(error), self._broker))
 
     def _over(self, reason: str) -> None:
         self.reason = self.reason or reason
@@ -183,10 +182,14 @@ class Connection:
     def _on_disconnect(
         self, client: Client, data: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        if self.stage is Stage.GREETING:
+        name = reason.getName()
+        if self.stage is Stage.OVER:  # paho may say so twice: first what the broker said, then that it hung up
+            return
+        if name in ("Protocol error", "Malformed packet"):
+            self._over(nonsense(name, self._broker))
+        if self.stage in (Stage.REACHING, Stage.GREETING):
             self._over(hung_up(self._last_error, self._broker))
             return
-        name = reason.getName()
         self.taken_over = flags.is_disconnect_packet_from_server and name == TAKEN_OVER
         said = "the connection was lost" if name == "Unspecified error" else f"the connection has ended: {name}"
         self._over(f"MQTT broker {self._broker.address}: {said}")

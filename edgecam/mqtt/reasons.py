@@ -20,6 +20,8 @@ _CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFI
 
 def unreachable(error: Exception, broker: Broker) -> str:
     """Why no connection came about."""
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+        return hung_up("", broker)
     return f"MQTT broker {broker.address}: {_obstacle(error)}"
 
 
@@ -69,7 +71,15 @@ def hung_up(error: str, broker: Broker) -> str:
         return f"{address}: {_tls_failure(error)}"
     if broker.tls is None:
         return f"{address}: hangs up at once: if it speaks TLS on this port, set mqtt.tls = true"
-    return f"{address}: hangs up at once: if it wants a client certificate, set mqtt.cert_file and mqtt.key_file"
+    return (
+        f"{address}: hangs up at once: if it does not speak TLS on this port, set mqtt.tls = false; if it wants a"
+        " client certificate, set mqtt.cert_file and mqtt.key_file"
+    )
+
+
+def nonsense(error: str, broker: Broker) -> str:
+    """What to think of an answer that is not MQTT."""
+    return f"MQTT broker {broker.address}: what it says makes no sense ({error}): is it a broker of MQTT?"
 
 
 def silent(broker: Broker) -> str:
