@@ -80,9 +80,11 @@ class ProcessStats(Document):
 class MqttStats(Document):
     """What went to the broker."""
 
-    sent: int = Field(description="Event messages sent since edgecam started, again and again each time.", ge=0)
-    acknowledged: int = Field(description="Event messages that the broker took since edgecam started.", ge=0)
-    publish: Percentiles = Field(description="From a frame's timestamp until the broker had its event messages.")
+    sent: int = Field(description="Messages sent since edgecam started, retained ones too; twice counts twice.", ge=0)
+    acknowledged: int = Field(description="How many of them the broker took.", ge=0)
+    publish: Percentiles = Field(
+        description="From an event message's being recorded until the broker had it, of those sent at once."
+    )
 
 
 class StatsDocument(Document):
