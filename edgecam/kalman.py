@@ -12,7 +12,7 @@ analyses a second with noisy detections.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import log, pi, sqrt
 
 from edgecam.types import BBox
 
@@ -130,3 +130,11 @@ class BoxFilter:
         x, y = self.x, self.y
         across, down = x.value - seen.x, y.value - seen.y
         return across * across / (x.variance + seen.noise_x) + down * down / (y.variance + seen.noise_y)
+
+    def doubt(self, seen: Measured) -> float:
+        """The `distance` from which on the box is likelier somebody else's, who might be anywhere in the frame.
+
+        Both likelihoods equal: the normal density at that distance, and 1 for each frame's area. It falls below zero
+        for an object that has been out of sight for so long that it, too, might be anywhere.
+        """
+        return -log((2 * pi) ** 2 * (self.x.variance + seen.noise_x) * (self.y.variance + seen.noise_y))

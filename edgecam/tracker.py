@@ -115,8 +115,9 @@ class Tracker:
     ByteTrack (Zhang et al., ECCV 2022), confirmed tracks choose first among the detections of at least `high_score`,
     then among the weaker ones; only the former confirm a track or start one. A detection can belong to a track where
     they overlap by `iou_threshold`, or where it is as near as the motion seen so far allows, which small and fast
-    objects need; under another label only where they overlap by more. A track bears the label with the most votes,
-    weighted by score. Its box is the detection's own, or the prediction where it was missed.
+    objects need, and likelier that object than another (a weak one only, if the track was not missed just before: most
+    weak detections are of nothing); under another label only where they overlap by more. A track bears the label with
+    the most votes, weighted by score. Its box is the detection's own, or the prediction where it was missed.
 
     A track is confirmed by `confirm_hits` hits in `confirm_window` analyses, and given up as soon as that is out of
     reach. A confirmed one lives `max_age` seconds without a hit, and up to twice as long where analyses are so rare
@@ -127,7 +128,7 @@ class Tracker:
         self,
         *,
         iou_threshold: float = 0.3,
-        max_age: float = 1.0,
+        max_age: float = 2.0,
         confirm_hits: int = 3,
         confirm_window: int = 5,
         score_window: int = 10,
@@ -200,8 +201,10 @@ class Tracker:
                         yield row, n, overlap
                 elif overlap >= self._iou_threshold:
                     yield row, n, 1 + overlap
-                elif _alike(area, one.area) and (distance := motion.distance(one)) < _FARTHEST:
-                    yield row, n, 1 - distance / _FARTHEST
+                elif (one.strong or not identity.misses) and _alike(area, one.area):
+                    margin = min(_FARTHEST, motion.doubt(one)) - motion.distance(one)
+                    if margin > 0:
+                        yield row, n, margin / _FARTHEST
 
     def _record(self, hits: dict[int, int], candidates: list[_Candidate]) -> None:
         for row, identity in enumerate(self._identities):

@@ -150,3 +150,11 @@ def test_distance_is_nearness_measured_in_ignorance() -> None:
     assert late.distance(near) < soon.distance(near)
     assert late.distance(far) < soon.distance(far)
     assert motion.distance(seen(0.5, 0.5, 0.1, 0.1)) == 0
+
+
+@given(boxes, boxes, seconds)
+def test_doubt_begins_where_anybody_is_as_likely(box: Measured, again: Measured, dt: float) -> None:
+    motion = after(BoxFilter(box), dt)
+    spread = np.array([motion.x.variance + again.noise_x, motion.y.variance + again.noise_y])
+    density = np.exp(-motion.doubt(again) / 2) / (2 * np.pi * np.sqrt(spread.prod()))
+    assert density == pytest.approx(1)

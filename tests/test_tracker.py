@@ -188,6 +188,31 @@ def test_weak_detections_do_not_confirm() -> None:
     assert not feed(tracker, [(t / 10, [seen(0.5, score=0.4)]) for t in range(1, 5)])
 
 
+def test_a_weak_look_at_something_beside_it_finds_no_lost_track() -> None:
+    """Where they overlap it does; else what detectors see in bushes would keep those alive who have gone."""
+    tracker = Tracker()
+    feed(tracker, [*walk(0.1, 0, 1), *nothing(1, 1.5)])
+    assert [track.misses for track in tracker.update(1.5, [seen(0.4, score=0.4)])] == [6]
+    assert [track.misses for track in tracker.update(1.6, [seen(0.26, score=0.4)])] == [0]
+    assert [track.misses for track in tracker.update(1.7, [seen(0.36, score=0.4)])] == [0]
+
+
+def test_nobody_comes_back_on_the_far_side_of_the_picture() -> None:
+    """Long out of sight somebody might be far away, but who is seen there is likelier another."""
+    tracker = Tracker()
+    feed(tracker, [*walk(0.1, 0, 1), *nothing(1, 2.8)])
+    tracks = tracker.update(2.8, [seen(0.9)])
+    assert [track.track_id for track in tracks] == [1, 2]
+
+
+@pytest.mark.parametrize("hidden", [1.0, 1.5, 1.9])
+@pytest.mark.parametrize("rate", [5.0, 10.0, 30.0])
+def test_who_walks_behind_something_comes_out_with_the_same_number(hidden: float, rate: float) -> None:
+    tracker, back = Tracker(), 3 + hidden
+    tracks = feed(tracker, [*walk(0.12, 0, 3, rate), *nothing(3, back, rate), *walk(0.12, back, back + 1, rate)])
+    assert only(tracks).track_id == 1
+
+
 def test_score_is_the_median_of_recent_hits() -> None:
     tracker = Tracker(score_window=3)
     scores = [0.9, 0.6, 0.8, 0.5, 0.7]
@@ -299,7 +324,9 @@ def possible_by_the_rules(tracker: Tracker, candidates: list[Detection]) -> dict
     gains: dict[tuple[int, int], float] = {}
     for (row, identity), (n, detection) in product(enumerate(tracker._identities), enumerate(candidates)):
         predicted = identity.due()
-        near = 1 - identity.motion.distance(Measured(detection.bbox)) / 9.21
+        seen_now, strong = Measured(detection.bbox), detection.score >= 0.5
+        limit = min(9.21, identity.motion.doubt(seen_now))
+        near = (limit - identity.motion.distance(seen_now)) / 9.21 if strong or not identity.misses else -1
         overlap, areas = predicted.iou(detection.bbox), (predicted.area, detection.bbox.area)
         margins = near, overlap - 0.3, overlap - 0.6, max(areas) - 2.5**2 * min(areas)
         assume(min(abs(margin) for margin in margins) > 1e-9)
@@ -321,10 +348,14 @@ def test_gains_are_those_of_the_rules(stream: list[tuple[float, list[Detection]]
     tracks = feed(tracker, [(sum(step for step, _ in stream[: n + 1]), seen) for n, (_, seen) in enumerate(stream)])
     # Beside whatever comes, what is sure to be near: under its own label and under another, exactly and about there.
     about = [track.bbox.toward(BBox(0.1, 0.1, 0.9, 0.9), part) for track in tracks for part in (0, 0.1, 0.4)]
-    found += [Detection(label, 0.9, box) for box in about for label in ("person", "cat") if box.area > 1e-3]
+    found += [
+        Detection(label, score, box)
+        for box, label, score in product(about, ("person", "cat"), (0.9, 0.4))
+        if box.area > 1e-3
+    ]
     candidates = _usable(found)
     assume(candidates)
-    looks = [_Candidate(one, strong=True) for one in candidates]
+    looks = [_Candidate(one, strong=one.score >= 0.5) for one in candidates]
     gains = {(row, n): gain for row, n, gain in tracker._gains(looks) if gain > 0}
     assert gains == pytest.approx(possible_by_the_rules(tracker, candidates), abs=1e-9)
 

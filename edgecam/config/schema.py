@@ -46,7 +46,7 @@ class TrackerSection(Section):
     iou_threshold: Score = Field(
         default=0.3, description="Least overlap (IoU) of a track's next box with where it was due."
     )
-    max_age: float = Field(default=1.0, gt=0, le=60, description="Seconds that a track survives without being found.")
+    max_age: float = Field(default=2.0, gt=0, le=60, description="Seconds that a track survives without being found.")
     confirm_hits: int = Field(default=3, ge=1, le=100, description="A track is believed after so many hits ...")
     confirm_window: int = Field(default=5, ge=1, le=100, validate_default=True, description="... in so many analyses.")
     score_window: int = Field(default=10, ge=1, le=1000, description="A track's score is the median of so many scores.")
