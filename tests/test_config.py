@@ -397,6 +397,20 @@ SQUARE = "polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]"
             " cross or touch itself: give its corners in order"),
         ),
         (
+            f"{PLACED}masks = [[[0, 0], [0, 0], [1, 0], [1, 1]]]",
+            (
+                ":3: cameras.a.masks[0]: [[0, 0], [0, 0], [1, 0], [1, 1]]: allowed is an outline that does not cross or"
+                " touch itself: give its corners in order"
+            ),
+        ),
+        (
+            f"{PLACED}masks = [[[0, 0], [1, 0], [1, 1], [0.5, 0], [0, 1]]]",
+            (
+                ":3: cameras.a.masks[0]: [[0, 0], [1, 0], [1, 1], [0.5, 0], [0, 1]]: allowed is an outline that does not"
+                " cross or touch itself: give its corners in order"
+            ),
+        ),
+        (
             f"{PLACED}masks = [[[0, 0], [0.5, 0.5], [1, 1]]]",
             (":3: cameras.a.masks[0]: [[0, 0], [0.5, 0.5], [1, 1]]: allowed is a polygon with an area: these points lie"
             " on one line"),

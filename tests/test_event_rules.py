@@ -134,6 +134,12 @@ class TestZonesAndLines:
         assert new.entered_zones == ("left", "right")
         assert [crossing.direction for crossing in new.crossings] == ["in"]
 
+    def test_the_label_of_the_event_counts_not_that_of_the_moment(self) -> None:
+        dogs = Zone("left", LEFT.polygon, labels=("dog",))
+        judge = rules(marks=Marks((dogs,)))
+        events = told(judge, [[track(label=label)] for label in ["dog", "cat", "cat"]])
+        assert [(event.label, event.current_zones) for event in events] == [("dog", ()), ("dog", ("left",))]
+
     def test_predicted_boxes_enter_and_cross_nothing(self) -> None:
         judge = rules(marks=Marks((RIGHT,), (MIDDLE,)))
         frames = [[walker(0.4)], *[[track(1, walker(0.4 + n / 50).bbox, misses=n)] for n in range(1, 20)], []]
