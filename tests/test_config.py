@@ -406,8 +406,8 @@ SQUARE = "polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]"
         (
             f"{PLACED}masks = [[[0, 0], [1, 0], [1, 1], [0.5, 0], [0, 1]]]",
             (
-                ":3: cameras.a.masks[0]: [[0, 0], [1, 0], [1, 1], [0.5, 0], [0, 1]]: allowed is an outline that does not"
-                " cross or touch itself: give its corners in order"
+                ":3: cameras.a.masks[0]: [[0, 0], [1, 0], [1, 1], [0.5, 0], [0, 1]]: allowed is an outline that does"
+                " not cross or touch itself: give its corners in order"
             ),
         ),
         (

@@ -44,11 +44,11 @@ def _cross(origin: tuple[float, float], a: tuple[float, float], b: tuple[float, 
 
 
 def _crosses_itself(points: _Points) -> bool:
-    """Whether two edges that are not neighbours have a point in common, or two corners are the same."""
+    """Whether two edges that are not neighbours have a point in common."""
     count = len(points)
     edges = [(points[n], points[(n + 1) % count]) for n in range(count)]
     far = [(n, m) for n, m in combinations(range(count), 2) if m - n not in (1, count - 1)]
-    return len(set(points)) < count or any(_meet(*edges[n], *edges[m]) for n, m in far)
+    return any(_meet(*edges[n], *edges[m]) for n, m in far)
 
 
 def _meet(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]) -> bool:
