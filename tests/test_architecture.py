@@ -14,8 +14,8 @@ LAYERS = [
     {"ports", "config"},
     {
         "assignment", "backoff", "bundled", "clock", "events", "filters", "frigate", "glyphs", "interpolation",
-        "kalman", "labels", "latency", "lines", "marks", "modelfile", "models", "overlay", "plates", "ring", "scenes",
-        "scoring", "stationary", "story", "switches", "tracker", "yuv", "zones",
+        "kalman", "labels", "latency", "lines", "marks", "masks", "modelfile", "models", "overlay", "plates",
+        "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv", "zones",
     },
     {"journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},

@@ -14,6 +14,7 @@ from made_videos import FRAMES, make_pictures, make_video
 from picamera2_fake import Board, Sensor
 
 from edgecam import cameras
+from edgecam.cameras.masked import MaskedCamera
 from edgecam.cameras.v4l2 import V4l2Camera
 from edgecam.errors import EndOfStream
 from edgecam.ports import Camera
@@ -104,8 +105,13 @@ def picamera2_camera(_folder: Path, clock: ManualClock) -> Camera:
     return Ending(cameras.create("picamera2", camera=camera_id, lores_size=LORES, clock=clock))
 
 
+def masked(folder: Path, clock: ManualClock) -> Camera:
+    return MaskedCamera(synthetic("realtime")(folder, clock), [((0.1, 0.1), (0.5, 0.2), (0.3, 0.9))])
+
+
 BACK_ENDS: dict[str, Build] = {
     "scripted": scripted,
+    "masked": masked,
     "mp4": video("a.mp4", "libx264"),
     "mp4-fast": video("a.mp4", "libx264", pace="fast"),
     "mp4-scaled": video("a.mp4", "libx264", size=(32, 50)),

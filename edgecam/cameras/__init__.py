@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, cast
 
+from edgecam.cameras.masked import MaskedCamera
 from edgecam.errors import InputError
 from edgecam.ports import Camera
 
@@ -18,15 +19,17 @@ CAMERAS = {
 
 
 def create(kind: str, **keywords: Any) -> Camera:
-    """A camera of a kind; `keywords` are its constructor's.
+    """One camera; `keywords` are its constructor's, and `privacy_masks`, polygons that are black in its pictures.
 
     Raises InputError for an unknown kind, and where a library that the kind needs is not installed.
     """
     if kind not in CAMERAS:
         raise InputError(f"camera type {kind!r}: give one of {', '.join(sorted(CAMERAS))}")
+    privacy_masks = keywords.pop("privacy_masks", ())
     module, _, name = CAMERAS[kind].partition(":")
     try:
         camera = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         raise InputError(f"camera type {kind!r}: needs the Python package {error.name!r}: install it") from error
-    return cast("Camera", camera(**keywords))
+    made = cast("Camera", camera(**keywords))
+    return MaskedCamera(made, privacy_masks) if privacy_masks else made

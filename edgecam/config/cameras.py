@@ -50,9 +50,10 @@ class AnyCamera(MarkedSection):
     enabled: bool = Field(default=True, description="Whether this camera runs.")
 
     def options(self) -> dict[str, Any]:
-        """The keywords for the camera's constructor."""
+        """The keywords for `edgecam.cameras.create`: those of the camera's constructor, and any privacy masks."""
         others = {"type", *AnyCamera.model_fields}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        own = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        return own | {"privacy_masks": self.privacy_masks} if self.privacy_masks else own
 
 
 class VideoFileConfig(AnyCamera):

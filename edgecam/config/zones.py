@@ -98,6 +98,9 @@ class LineSection(Section):
 class MarkedSection(Section):
     """The marks in a camera's picture."""
 
+    privacy_masks: Annotated[tuple[Polygon, ...], Field(strict=False)] = Field(
+        default=(), description="Polygons that are black in every picture, before anything looks at it or keeps it."
+    )
     masks: Annotated[tuple[Polygon, ...], Field(strict=False)] = Field(
         default=(), description="Polygons; a detection that stands in one is ignored."
     )
