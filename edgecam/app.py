@@ -21,12 +21,16 @@ from edgecam.events import EventRules, frigate_event_id
 from edgecam.filters import Filter, Filters
 from edgecam.journal import Journal
 from edgecam.marks import named_marks
-from edgecam.models import Model, load, resolve
+from edgecam.messaging import Messaging
+from edgecam.models import Model, labels_for, load, pair_of, resolve
 from edgecam.overlay import Overlay
 from edgecam.pipeline import Counters, Pipeline, PipelineParts
 from edgecam.ports import Clock, Detector, Sink
 from edgecam.sinks import screen
 from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.gated import GatedSink
+from edgecam.sinks.requested import RequestedSnapshotSink
+from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.tracker import Tracker
 from edgecam.types import DetectorInfo
 
@@ -42,14 +46,20 @@ EXIT_AT_ONCE = 1
 class App:
     """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it.
 
-    `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop.
+    `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
+    what the pipelines have to say: it starts before them and stops after them.
     """
 
     def __init__(
-        self, pipelines: Sequence[Pipeline], changed: threading.Event, display: DisplaySink | None = None
+        self,
+        pipelines: Sequence[Pipeline],
+        changed: threading.Event,
+        display: DisplaySink | None = None,
+        messaging: Messaging | None = None,
     ) -> None:
         self.pipelines = list(pipelines)
         self.display = display
+        self.messaging = messaging
         if display is not None:
             display.on_quit = self.stop
         self._changed = changed
@@ -62,11 +72,15 @@ class App:
         """
         with self._signals():
             try:
+                if self.messaging:
+                    self.messaging.start()
                 for pipeline in self.pipelines:
                     pipeline.start()
                 self._wait(tick)
             finally:
                 stuck = [error for pipeline in self.pipelines for error in pipeline.stop()]
+                if self.messaging:
+                    stuck += self.messaging.stop()
         tick()
         self._raise_fault(stuck)
 
@@ -88,13 +102,20 @@ class App:
             self._changed.wait(0.2)
             self._changed.clear()
             tick()
-            if any(pipeline.fault for pipeline in self.pipelines) or all(pipeline.done for pipeline in self.pipelines):
+            if self.messaging:
+                self.messaging.tick(self.pipelines)
+            if self._faults() or all(pipeline.done for pipeline in self.pipelines):
                 return
 
+    def _faults(self) -> list[BaseException]:
+        found = [pipeline.fault for pipeline in self.pipelines]
+        if self.messaging:
+            found.append(self.messaging.publisher.fault)
+        return [fault for fault in found if fault]
+
     def _raise_fault(self, stuck: list[WorkerStuck]) -> None:
-        for pipeline in self.pipelines:
-            if pipeline.fault:
-                raise pipeline.fault
+        for fault in self._faults():
+            raise fault
         if stuck:
             raise WorkerStuck("\n".join(map(str, stuck)))
 
@@ -117,11 +138,11 @@ class App:
         self.stop()
 
 
-def tidy(config: Config) -> None:
+def tidy(config: Config, clock: Clock) -> None:
     """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError."""
     if not config.journal.enabled:
         return
-    with closing(Journal(config.data_dir / JOURNAL)) as journal:
+    with closing(Journal(config.data_dir / JOURNAL, outbox=config.mqtt.enabled, clock=clock)) as journal:
         journal.open()
         cut = journal.close_open_events("edgecam had stopped without ending it")
     if cut:
@@ -137,6 +158,8 @@ def build(config: Config, clock: Clock) -> App:
     announce(model)
     display = build_display(config, clock)
     parts = [build_parts(config, name, camera, model, clock) for name, camera in config.enabled_cameras.items()]
+    messaging = build_messaging(config, model, parts, clock, changed.set)
+    parts = [replace(each, sinks=build_sinks(config, each, messaging)) for each in parts]
     parts[0] = with_display(parts[0], display)
     pipelines = [
         Pipeline(
@@ -148,7 +171,7 @@ def build(config: Config, clock: Clock) -> App:
         )
         for each in parts
     ]
-    return App(pipelines, changed, display)
+    return App(pipelines, changed, display, messaging)
 
 
 def model_folders(config: Config) -> tuple[Path, ...]:
@@ -163,7 +186,7 @@ def announce(model: Model) -> None:
 
 
 def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:
-    """What one camera's pipeline is made of."""
+    """What one camera's pipeline is made of, but for its sinks."""
     input_size = load(model.path).input_size
     rules = build_rules(config, name, camera, clock)
     return PipelineParts(
@@ -172,7 +195,7 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
         detector=build_detector(config, model),
         tracker=Tracker(**config.tracker.model_dump(), high_score=rules.lowest_threshold),
         rules=rules,
-        sinks=build_sinks(config, name, clock),
+        sinks=(),
         overlay=build_overlay(config),
         clock=clock,
         caution="rendered scenes only" if model.note else "",
@@ -222,18 +245,43 @@ def with_display(parts: PipelineParts, display: DisplaySink | None) -> PipelineP
     return parts if display is None else replace(parts, sinks=[*parts.sinks, display])
 
 
-def build_sinks(config: Config, camera: str, clock: Clock) -> list[Sink]:
+def build_messaging(
+    config: Config, model: Model, parts: Sequence[PipelineParts], clock: Clock, on_exit: Callable[[], None]
+) -> Messaging | None:
+    """What speaks to the broker; None where that is not wanted. Raises ConfigError."""
+    if not config.mqtt.enabled:
+        return None
+    chosen = Path(config.detector.labels) if config.detector.labels else None
+    known = labels_for(pair_of(model, model_folders(config)), chosen).names
+    switches = {each.name: each.switches for each in parts}
+    return Messaging(config, config.data_dir / JOURNAL, known, switches, clock, on_exit)
+
+
+def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | None) -> list[Sink]:
     """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
-    data, made = config.data_dir, []
+    data, camera, clock, made = config.data_dir, parts.name, parts.clock, []
     shots = data / "snapshots" if config.snapshots.enabled else None
+    told = messaging.sink(camera) if messaging else None
     if config.journal.enabled:
-        made.append(sinks.create("journal", path=data / JOURNAL, snapshots=shots))
+        sending = {"outbox": True, "on_record": messaging.publisher.wake} if messaging else {}
+        made.append(sinks.create("journal", path=data / JOURNAL, snapshots=shots, clock=clock, **sending))
     if config.jsonl.enabled:
         made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl"))
+    if told:
+        made.append(told)
     if shots:
-        made.append(sinks.create("snapshot", folder=shots, quality=config.snapshots.quality))
+        saved = {"on_saved": told.saved} if told else {}
+        made.append(SnapshotSink(shots, quality=config.snapshots.quality, switches=parts.switches, **saved))
+    if messaging and told:
+        quality, folder = config.snapshots.quality, data / "snapshots"
+        pictures = RequestedSnapshotSink(
+            folder, camera, clock, quality=quality, on_saved=told.saved, on_failed=told.failed
+        )
+        messaging.takes_pictures(camera, pictures)
+        made.append(pictures)
     if config.video.enabled:
         started = clock.wall(clock.monotonic())
         path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"
-        made.append(sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"})))
+        video = sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"}))
+        made.append(GatedSink(video, parts.switches, "recordings"))
     return made

@@ -39,6 +39,11 @@ class CaptureWorker(Worker):
         self._last_frame = 0.0
         self._opened = False
 
+    @property
+    def lost_since(self) -> float | None:
+        """The monotonic time since when the camera does not work; None while it does."""
+        return self._backoff.since
+
     def setup(self) -> None:
         self._try(self._open)
 

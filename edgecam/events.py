@@ -166,8 +166,8 @@ class EventRules:
         )
 
     def _new(self, story: Story, timestamp: float) -> Event:
+        synced = self._clock.synced()  # first: the clock may be set in between, and must then not vouch for before
         started = self._clock.wall(story.first_seen)
-        synced = self._clock.synced()
         story.open(Opening(self._new_id(started), story.track.label, started.timestamp(), synced, self._frame_size))
         return story.tell(EventType.NEW, self._camera, self._sequence, timestamp)
 

@@ -154,7 +154,7 @@ class Journal:
             query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
             self._opened.execute(query, (reason,))
             for before in map(_document, rows if self._outbox else ()):
-                self._tell(before, before | {"type": "end", "end_time": before["frame_time"]})
+                self._tell(before, before | {"type": "end", "end_time": before["frame_time"], "cut": reason})
         return len(rows)
 
     def _recorded(self, event_id: str) -> dict[str, Any] | None:

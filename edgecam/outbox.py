@@ -65,8 +65,9 @@ class OutboxMessage:
 
 def moment(clock: Clock) -> Moment:
     """The present moment."""
+    synced = clock.synced()  # first: the clock may be set in between, and must then not vouch for before
     monotonic = clock.monotonic()
-    return Moment(this_boot(), monotonic, clock.wall(monotonic).timestamp(), clock.synced())
+    return Moment(this_boot(), monotonic, clock.wall(monotonic).timestamp(), synced)
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgecam.capture import CaptureWorker
 from edgecam.detection import DetectWorker
@@ -13,6 +13,7 @@ from edgecam.output import OutputWorker
 from edgecam.overlay import Overlay
 from edgecam.ports import Camera, Clock, Detector, Sink
 from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.switches import Switches
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
 
@@ -33,6 +34,7 @@ class PipelineParts:
     overlay: Overlay | None
     clock: Clock
     caution: str = ""
+    switches: Switches = field(default_factory=Switches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Pipeline:
         self._ring = ring = FrameRing(ring_frames, lossless=parts.camera.lossless, readers=("detect", "output"))
         self._analyses = analyses = AnalysisQueue()
         self.capture = CaptureWorker(parts.camera, ring, clock, on_exit)
-        self.detect = DetectWorker(ring, parts.detector, parts.tracker, parts.rules, analyses, clock, on_exit)
+        self.detect = DetectWorker(
+            ring, parts.detector, parts.tracker, parts.rules, analyses, clock, on_exit, switches=parts.switches
+        )
         self.output = OutputWorker(
             ring, analyses, parts.sinks, parts.overlay, clock, on_exit, wait=output_wait, status=self.status
         )

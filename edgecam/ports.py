@@ -95,7 +95,7 @@ class Sink(Device):
         """Take one frame. The picture is read-only and may be kept. Raises SinkError."""
 
     def publish(self, event: Event) -> None:
-        """Take one event; the frame it speaks of, unless lost, was written just before. Raises SinkError."""
+        """Take one event; a sink that takes frames was given the one it speaks of just before. Raises SinkError."""
 
 
 class Clock(ABC):

@@ -42,7 +42,8 @@ class PublishWorker(Worker):
 
     Whoever has recorded an event or changed a retained topic calls `wake`, which never waits. No more than a window of
     messages is ever handed to the network; all others wait in the outbox, on the disk, or are overtaken. The
-    properties may be read from any thread. `commands` is called in this one, with topic and payload.
+    properties may be read from any thread. `commands` is called in this one, with topic, payload and whether the
+    broker had kept it.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class PublishWorker(Worker):
         clock: Clock,
         on_exit: Callable[[], None],
         *,
-        commands: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+        commands: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None,
         subscriptions: Sequence[str] = (),
     ) -> None:
         super().__init__("publish", on_exit)
@@ -219,8 +220,8 @@ class PublishWorker(Worker):
             if what is not None:
                 topic = what if isinstance(what, str) else self._topics.events
                 self._settle(what, refused_message(self._broker, topic, failure) if failure else "")
-        for topic, payload in messages:
-            self._commands(topic, payload)
+        for message in messages:
+            self._commands(*message)
 
     def _settle(self, what: OutboxMessage | str, refusal: str) -> None:
         """The broker has taken a message or the topic of that name, or, where there is a `refusal`, has not."""

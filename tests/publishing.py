@@ -41,7 +41,7 @@ class Publishing:
         *,
         messages: int = 100_000,
         age: float = 604_800.0,
-        commands: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+        commands: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None,
         subscriptions: Sequence[str] = (),
     ) -> None:
         clock = SystemClock()

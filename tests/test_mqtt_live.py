@@ -74,7 +74,6 @@ def test_a_switch_is_set_and_answers_over_the_broker(tmp_path: Path, broker: Mos
         assert [camera.switches[name] for name in SWITCHES] == [False, False, True]
 
 
-@pytest.mark.xfail(reason="the publisher does not pass the retain flag on to the commands")
 def test_a_command_that_the_broker_kept_does_not_come_back_with_each_connection(
     tmp_path: Path, broker: Mosquitto
 ) -> None:

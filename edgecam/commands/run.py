@@ -31,12 +31,14 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     settings = load(config, cameras_needed=True)
     clock = SystemClock()
     app = build(settings, clock)
-    tidy(settings)
+    tidy(settings, clock)
     with console.progress("watching") as advance:
         app.run(_Progress(app, advance))
     summary = summarise(app.counters(), app.detectors(), clock)
     if app.display is not None:
         summary["display"] = app.display.summary()
+    if app.messaging is not None:
+        summary["mqtt"] = app.messaging.summary()
     if as_json:
         console.emit_json(summary)
     else:

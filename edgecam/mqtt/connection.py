@@ -44,9 +44,9 @@ class Connection:
     """Connects in the background; all else happens in the thread that calls `turn`, which waits for the network.
 
     One object for each try. A connection that is OVER says why in `reason`; `taken_over` where another client came
-    with the same id. What came in is collected in `messages` (topic, payload) and `answers` (number of what was
-    published, why it was refused or ""), for the caller to take away. A `close` that is not orderly, like the end of
-    the process, lets the broker speak the will: `offline` on the topic `available`.
+    with the same id. What came in is collected in `messages` (topic, payload, whether the broker had kept it) and
+    `answers` (number of what was published, why it was refused or ""), for the caller to take away. A `close` that is
+    not orderly, like the end of the process, lets the broker speak the will: `offline` on the topic `available`.
     """
 
     def __init__(self, broker: Broker, available: str, wake: Callable[[], None]) -> None:
@@ -55,7 +55,7 @@ class Connection:
         self.reason = ""
         self.taken_over = False
         self.window = _PAHO_WINDOW
-        self.messages: list[tuple[str, bytes]] = []
+        self.messages: list[tuple[str, bytes, bool]] = []
         self.answers: list[tuple[int, str]] = []
         self.refused_topics: list[str] = []
         self._broker = broker
@@ -207,7 +207,7 @@ class Connection:
 
     def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
         try:
-            self.messages.append((message.topic, bytes(message.payload)))
+            self.messages.append((message.topic, bytes(message.payload), message.retain))
         except UnicodeDecodeError:
             return  # no topic of ours
 
