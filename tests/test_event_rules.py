@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count, pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -220,6 +221,21 @@ class TestStationaryObjects:
         frames = [[walker(0.5 + 0.008 * (-1) ** (n // 5))] for n in range(2000)]
         events = told(judge, frames)
         assert [e for e in events if e.timestamp > 10.4] == []
+
+    @settings(max_examples=30)
+    @given(st.integers(0, 2**32), st.sampled_from([2.0, 5.0, 10.0, 30.0]), st.floats(0.1, 0.9))
+    def test_whatever_its_box_and_score_do_it_says_nothing_while_it_stands(
+        self, seed: int, rate: float, x: float
+    ) -> None:
+        """Boxes off by 3 % of their size, on and beside the edges and the line; a look in ten is missing."""
+        shaky, box = Random(seed), walker(x).bbox
+        judge = rules(marks=Marks((LEFT, RIGHT), (MIDDLE,)), update_interval=0.1)
+        frames = []
+        for _ in range(int(40 * rate)):
+            shaken = BBox(*(edge + shaky.gauss(0, 0.03 * side) for edge, side in zip(box, (0.1, 0.4) * 2, strict=True)))
+            frames.append([track(1, shaken, score=shaky.uniform(0.5, 0.9), misses=int(shaky.random() < 0.1))])
+        stands = [event.stationary for event in told(judge, frames, rate)]
+        assert stands == [False] * (len(stands) - 1) + [True]
 
     def test_who_stands_in_a_zone_loiters_there(self) -> None:
         zone = Zone("left", LEFT.polygon, loitering_time=30.0)
