@@ -15,16 +15,18 @@ LAYERS = [
     {
         "assignment", "backoff", "bundled", "clock", "events", "filters", "frigate", "glyphs", "interpolation",
         "kalman", "labels", "latency", "lines", "marks", "masks", "modelfile", "models", "overlay", "plates",
-        "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv", "zones",
+        "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv",
+        "zones",
     },
     {"journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
-    {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "sinks", "testing"},
+    {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "recording",
+     "sinks", "testing"},
     {"app", "benchmark", "demonstration", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
-LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt"}
+LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt", "recording"}
 DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "paho", "picamera2", "pygame", "tflite_runtime"}
 THREADS = {"capture", "detection", "output", "publisher"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
