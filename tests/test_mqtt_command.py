@@ -367,7 +367,7 @@ def test_discovery_is_retained_and_availability_ends_by_the_will(broker: Mosquit
         process.wait()
     found = still_retained(broker)
     for topic in ("homeassistant/device/edgecam/config", "homeassistant/device/edgecam-front/config"):
-        (place,) = json.loads(found[topic])["availability"]
+        place = json.loads(found[topic])["availability"][0]
         assert found[place["topic"]] == place["payload_not_available"].encode()
 
 

@@ -198,6 +198,18 @@ def topics_of(document: dict[str, Any]) -> set[str]:
     }
 
 
+def test_what_a_camera_sees_is_available_only_while_it_sees() -> None:
+    door = documents()["homeassistant/device/edgecam-front__door/config"]
+    assert [place["topic"] for place in door["availability"]] == [TOPICS.available, TOPICS.status]
+    assert door["availability_mode"] == "all"
+    always = {name for name, component in door["components"].items() if "availability" in component}
+    assert all(
+        [place["topic"] for place in door["components"][name]["availability"]] == [TOPICS.available] for name in always
+    )
+    assert {name.partition("-")[0] for name in always} == {"switch", "take", "diagnostic", "picture"}
+    assert {name.partition("-")[0] for name in door["components"].keys() - always} == {"all", "label", "zone", "line"}
+
+
 def test_pictures_are_shown_where_pictures_are_sent() -> None:
     def platforms(snapshots: str) -> set[str]:
         found = documents(snapshots=snapshots).values()
@@ -321,9 +333,9 @@ def templates(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, component in document["components"].items():
         if component.get("state_topic") in (TOPICS.status, TOPICS.stats):
             yield name, component["state_topic"], component["value_template"]
-        for place in component.get("availability", ()):
-            if place["topic"] != TOPICS.available:
-                yield name, place["topic"], place["value_template"]
+    for place in document["availability"]:
+        if place["topic"] != TOPICS.available:
+            yield "sees", place["topic"], place["value_template"]
 
 
 VALUE = re.compile(r"value_json((?:\.\w+(?![\w(])|\['\w+'\])+)(?!\.get)")
@@ -337,7 +349,7 @@ def test_every_value_that_is_looked_for_is_told(tmp_path: Path) -> None:
         for _, topic, template in templates(document):
             camera = re.search(r"set c = (\S+)\.get\((\S+)\)", template)
             within = f"{camera[1]}[{camera[2]}]." if camera else ""
-            for path in VALUE.findall(re.sub(r"\bc\.(?=[a-z])", lambda _c: within, template)):
+            for path in VALUE.findall(re.sub(r"\bc\.(?=[a-z])", within, template)):
                 found = documents_told[topic]
                 for key in re.findall(r"\w+", path):
                     found = found[key]
@@ -359,8 +371,7 @@ def rendered(documents_told: dict[str, dict[str, Any]]) -> dict[str, str]:
     states = {}
     for document in list(documents().values())[:2]:
         for name, topic, template in templates(document):
-            key = "sees" if "'online'" in template else name
-            states[key] = engine.from_string(template).render(value_json=documents_told[topic])
+            states[name] = engine.from_string(template).render(value_json=documents_told[topic])
     return states
 
 
@@ -410,7 +421,7 @@ def test_home_assistant_shows_what_is_wrong(tmp_path: Path) -> None:
 def test_who_has_stopped_is_not_available(said: str, state: str) -> None:
     engine = template_engine()
     for document in documents().values():
-        (place,) = document["availability"]
+        place = document["availability"][0]
         assert (place["topic"], place["payload_available"], place["payload_not_available"]) == (
             "edgecam/available",
             "online",

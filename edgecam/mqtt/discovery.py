@@ -22,12 +22,11 @@ from edgecam.mqtt.topics import SWITCHES, Topics
 
 ORIGIN = "edgecam"
 """Who speaks, in every discovery message."""
-PREFERRED = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "bird", "cat", "dog")
+PREFERRED = ("person", "bicycle", "car", "bus", "truck", "bird", "cat", "dog")
 """The labels that get entities where [events] labels names none: a model knows far more than anybody wants to see."""
 _MOST = 8
 
 _AT_LEAST_ONE = "{{ 'ON' if value | int(0) > 0 else 'OFF' }}"
-_ONLINE = "{{ 'online' if value == 'online' else 'offline' }}"
 _SWITCH_ICONS = {"detect": "mdi:motion-sensor", "recordings": "mdi:record-rec", "snapshots": "mdi:image-multiple"}
 
 Document = dict[str, Any]
@@ -139,13 +138,17 @@ class HomeAssistant:
 
 
 def _device(
-    topics: Topics, name: str, components: Mapping[tuple[str, ...], Document], object_id: str, version: str
+    object_id: str,
+    name: str,
+    availability: list[Document],
+    components: Mapping[tuple[str, ...], Document],
+    version: str,
 ) -> Document:
-    """What is common to all devices; `stopped` is as good as `offline`."""
+    """What is common to all devices; `availability` is that of the components that have none of their own."""
     return {
         "device": {"identifiers": [object_id], "name": name, "manufacturer": ORIGIN, "sw_version": version},
         "origin": {"name": ORIGIN, "sw_version": version},
-        "availability": [_availability(topics.available, _ONLINE)],
+        "availability": availability,
         "availability_mode": "all",
         "qos": 1,
         "components": {
@@ -153,6 +156,11 @@ def _device(
             for key, component in components.items()
         },
     }
+
+
+def _running(topics: Topics) -> Document:
+    """Whether edgecam runs; `stopped` is as good as `offline`."""
+    return _availability(topics.available, "{{ 'online' if value == 'online' else 'offline' }}")
 
 
 def _availability(topic: str, template: str) -> Document:
@@ -166,29 +174,26 @@ def _availability(topic: str, template: str) -> Document:
 
 def _appliance(topics: Topics, version: str) -> Document:
     """edgecam as a whole, which the cameras are reached through."""
-    object_id = identity(topics.prefix)
     components = dict(_diagnostics(topics, appliance_diagnostics()))
-    document = _device(topics, topics.prefix, components, object_id, version)
+    document = _device(identity(topics.prefix), topics.prefix, [_running(topics)], components, version)
     document["device"]["model"] = "Appliance"
     return document
 
 
 def _camera(config: MqttSection, topics: Topics, name: str, camera: CameraInfo, version: str) -> Document:
-    """One camera: what it sees, what can be asked of it, how it is."""
-    components: dict[tuple[str, ...], Document] = {}
-    components.update(_labels(config, topics, name, camera))
+    """One camera: what it sees, what can be asked of it, how it is. What it sees is available only while it can see."""
+    seen: dict[tuple[str, ...], Document] = dict(_labels(config, topics, name, camera))
     for zone, labels in camera.zones.items():
-        components.update(_zone(topics, zone, labels or camera.labels))
+        seen.update(_zone(topics, zone, labels or camera.labels))
     for line, directions in camera.lines.items():
-        components.update(_line(topics, name, line, directions))
-    seeing = [_availability(topics.available, _ONLINE), _availability(topics.status, camera_sees(name))]
-    for component in components.values():
-        component["availability"] = seeing
-    components.update(_controls(topics, name))
-    components.update(_diagnostics(topics, camera_diagnostics(name)))
+        seen.update(_line(topics, name, line, directions))
+    others = dict([*_controls(topics, name), *_diagnostics(topics, camera_diagnostics(name))])
     if config.snapshots == "bytes":
-        components["picture",] = {"platform": "camera", "name": "Picture", "topic": topics.picture(name)}
-    document = _device(topics, _words(name), components, identity(topics.prefix, name), version)
+        others["picture",] = {"platform": "camera", "name": "Picture", "topic": topics.picture(name)}
+    running = _running(topics)
+    components = seen | {key: {**component, "availability": [running]} for key, component in others.items()}
+    availability = [running, _availability(topics.status, camera_sees(name))]
+    document = _device(identity(topics.prefix, name), _words(name), availability, components, version)
     document["device"] |= {"model": "Camera", "via_device": identity(topics.prefix)}
     return document
 
