@@ -112,7 +112,9 @@ class Spool:
             log.warning("event messages are taken again, after %.0f s", self._refusals.succeeded(now))
             self.refusal = ""
             self._asked = True
-        return self._under_way.pop(sequence)
+        message = self._under_way.pop(sequence)
+        self.length = max(len(self._under_way), self.length - 1)
+        return message
 
     def refused(self, sequence: int, why: str, now: float) -> None:
         """The broker has refused a message."""

@@ -174,6 +174,12 @@ class Mosquitto:
         self._write(self._acl, acl)
         self.process.send_signal(signal.SIGHUP)
 
+    def admit(self, *passwords: tuple[str, str]) -> None:
+        """Change who is let in, while it runs."""
+        assert self.process is not None
+        self._write_passwords(passwords)
+        self.process.send_signal(signal.SIGHUP)
+
     def log(self) -> str:
         """All it has said."""
         return (self.folder / "log").read_text()

@@ -14,6 +14,9 @@ from edgecam.mqtt.reasons import clash, silent, suspicion
 
 log = logging.getLogger(__name__)
 
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+"""Seconds until the first try after a connection was lost, and until any other."""
 GREETING_TIMEOUT = 10.0
 """Seconds for the broker to say whether it lets us in."""
 STEADY = 10.0
@@ -42,7 +45,7 @@ class Link:
         self._available = available
         self._wake = wake
         self._random = Random()
-        self._backoff = Backoff(1.0, 60.0)
+        self._backoff = Backoff(FIRST_WAIT, LONGEST_WAIT)
         self._next_try = float("-inf")
         self._current: Connection | None = None
         self._started = 0.0
@@ -113,4 +116,4 @@ class Link:
         self.outage = connection.reason
         self._current = self.connection = None
         wait = self._backoff.failed(now) * self._random.uniform(0.75, 1.25)
-        self._next_try = now + min(60.0, max(1.0, wait))
+        self._next_try = now + min(LONGEST_WAIT, max(FIRST_WAIT, wait))
