@@ -50,7 +50,7 @@ def check_topic(config: MqttSection) -> str:
 
 
 def _enabled(config: MqttSection) -> Said:
-    off = "false: nothing is sent; set [mqtt] enabled = true, and what follows holds"
+    off = "false: nothing is sent; set mqtt.enabled = true"
     return config.enabled, "true" if config.enabled else off
 
 
@@ -76,11 +76,11 @@ def _discovery(visit: BrokerVisit, config: MqttSection) -> Said:
     """Writing where Home Assistant looks: an empty message about a device that there is not, for no camera's name has
     brackets."""
     if not config.discovery:
-        return True, "[mqtt] discovery is false"
+        return True, "mqtt.discovery is false"
     topic = discovery_topic(config.discovery_prefix, identity(config.prefix, f"({_PROBE})"))
     everything = discovery_topic(config.discovery_prefix, "+")
     if not visit.may_publish(topic):
-        text = f"{everything} may not be written: allow it in the broker's rules (ACL), or set [mqtt] discovery = false"
+        text = f"{everything} may not be written: allow it in the broker's rules (ACL), or set mqtt.discovery = false"
         return False, text
     if config.version != "5":
         return True, f"{everything}: whether it may be written, the broker tells in MQTT 5 only"
