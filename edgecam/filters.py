@@ -15,16 +15,15 @@ _FLOOR = 0.5
 class Filter:
     """What one label needs.
 
-    Areas are fractions of the frame; ratios are width by height in pixels, `max_ratio` None: any. `min_duration`
-    is how many seconds an object is followed before it becomes an event, `cooldown` how many no other one does after
-    the end of an event.
+    Areas are fractions of the frame; ratios are width by height in pixels. `min_duration` is how many seconds an object
+    is followed before it becomes an event, `cooldown` how many no other one does after the end of an event.
     """
 
     threshold: float = 0.5
     min_area: float = 0.0
     max_area: float = 1.0
     min_ratio: float = 0.0
-    max_ratio: float | None = None
+    max_ratio: float = 1000.0
     min_duration: float = 0.0
     cooldown: float = 0.0
 
@@ -33,10 +32,8 @@ class Filter:
         and the shape is not looked at."""
         if not self.min_area <= box.area <= self.max_area:
             return False
-        if not (self.min_ratio or self.max_ratio) or not all(frame_size):
-            return True
         width, height = box.width * frame_size[0], box.height * frame_size[1]
-        return self.min_ratio * height <= width and (self.max_ratio is None or width <= self.max_ratio * height)
+        return self.min_ratio * height <= width <= self.max_ratio * height or not all(frame_size)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ class EventsSection(Section):
         default=1.0, validate_default=True, description="Greatest part of the frame that a box covers."
     )
     min_ratio: float = Field(default=0.0, ge=0, le=1000, description="Least width of a box by its height, in pixels.")
-    max_ratio: float | None = Field(
-        default=None, gt=0, le=1000, description="Greatest width of a box by its height, in pixels; without it, any."
+    max_ratio: float = Field(
+        default=1000.0, gt=0, le=1000, description="Greatest width of a box by its height, in pixels."
     )
     min_duration: float = Field(default=0.0, ge=0, le=86400, description="Seconds an object is seen before it counts.")
     cooldown: float = Field(
@@ -63,10 +63,10 @@ class EventsSection(Section):
 
     @field_validator("max_area", "max_ratio")
     @classmethod
-    def _not_below_the_least(cls, most: float | None, info: ValidationInfo) -> float | None:
+    def _not_below_the_least(cls, most: float, info: ValidationInfo) -> float:
         least_name = str(info.field_name).replace("max", "min")
         least = info.data.get(least_name)
-        if most is not None and least is not None and least > most:
+        if least is not None and least > most:
             raise ValueError(f"allowed is at least {least_name}, which is {least:g}")
         return most
 
