@@ -21,7 +21,7 @@ LAYERS = [
     {"journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "recording",
      "sinks", "testing"},
-    {"app", "benchmark", "demonstration", "pipeline"},
+    {"app", "benchmark", "demonstration", "messaging", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
