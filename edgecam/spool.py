@@ -62,8 +62,8 @@ class Spool:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to send, as far as is known."""
-        return not self._under_way and not self._asked
+        """Whether there is nothing to send, as far as is known, or nothing that would be taken."""
+        return not self._under_way and (not self._asked or bool(self.refusal or self.fault))
 
     def patience(self, now: float) -> float:
         """Seconds until there is something to do, whether anything happens or not."""

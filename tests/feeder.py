@@ -1,10 +1,10 @@
 """A small edgecam in a process of its own, to be killed: the real journal and publisher, fed by a script.
 
-    feeder.py DATABASE PORT COUNT INTERVAL
+    feeder.py DATABASE PORT COUNT INTERVAL RECONNECT
 
 Records events 0 to COUNT - 1, one every INTERVAL seconds; started again, it goes on where it was killed. Says `ready`
-once, the number of each event that was recorded, and `delivered` when the broker has them all; then it ends. It tries
-to connect again and again without much of a wait, so that it is at work when it is killed, or its broker.
+once, the number of each event that was recorded, and `delivered` when the broker has them all; then it ends. A lost
+connection is tried again every RECONNECT seconds, without the usual back-off, so that there is one to be broken.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edgecam.mqtt import link
 from edgecam.mqtt.credentials import Broker
 
 
-def main(database: str, port: str, count: str, interval: str) -> None:
-    link.FIRST_WAIT, link.LONGEST_WAIT = 0.05, 0.1
+def main(database: str, port: str, count: str, interval: str, reconnect: str) -> None:
+    link.FIRST_WAIT = link.LONGEST_WAIT = float(reconnect)
     path = Path(database)
     with Journal(path, outbox=True) as journal:
         done = [int(each["id"]) for each in journal.events()]

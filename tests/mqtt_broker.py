@@ -106,7 +106,8 @@ class Mosquitto:
     """One broker on 127.0.0.1, with its memory in `folder`; its port is the same however often it starts.
 
     `certificates`: speaks TLS; `client_certificates`: only to who shows one of the same authority. `passwords`: only
-    who knows one gets in. `acl`: who may use which topics, in mosquitto's own words. `settings`: further lines.
+    who knows one gets in. `acl`: who may use which topics, in mosquitto's own words. `careful`: writes down what
+    it holds at every change, as one must that will be killed, not only when it is stopped. `settings`: further lines.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Mosquitto:
         client_certificates: bool = False,
         passwords: tuple[tuple[str, str], ...] = (),
         acl: str = "",
+        careful: bool = False,
         settings: str = "",
     ) -> None:
         self.folder = folder
@@ -125,6 +127,7 @@ class Mosquitto:
         self.certificates = certificates
         self.process: subprocess.Popen[bytes] | None = None
         self._client_certificates = client_certificates
+        self._careful = careful
         self._settings = settings
         folder.mkdir(parents=True, exist_ok=True)
         self._acl = folder / "acl" if acl else None
@@ -189,8 +192,9 @@ class Mosquitto:
         yield f"user {getpass.getuser()}"
         yield "persistence true"
         yield f"persistence_location {self.folder}/"
-        yield "autosave_interval 1"
-        yield "autosave_on_changes true"
+        if self._careful:
+            yield "autosave_interval 1"
+            yield "autosave_on_changes true"
         yield "max_queued_messages 1000000"  # with 0, 2.0.11 hangs up on whom it does not let publish
         yield "log_dest stderr"
         yield f"allow_anonymous {'false' if self._passwords else 'true'}"
@@ -245,7 +249,8 @@ class Received:
 class Listener:
     """A subscriber whose session the broker keeps while one of them is away; it collects all that comes.
 
-    `start` connects and waits until it is subscribed; lost connections are made again. `stop` goes away, the session
+    `start` connects and waits until it is subscribed; lost connections are made again after `reconnect` seconds. `stop`
+    goes away, the session
     stays.
     """
 
@@ -257,6 +262,7 @@ class Listener:
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
         login: tuple[str, str] | None = None,
         on_message: Callable[[Received], None] = lambda _received: None,
+        reconnect: float = 1.0,
     ) -> None:
         self.received: list[Received] = []
         self._topics = [(topic, 1) for topic in topics or ("#",)]
@@ -273,7 +279,7 @@ class Listener:
             self._client.tls_set_context(ssl.create_default_context(cafile=broker.certificates.file("ca.crt")))
         if login:
             self._client.username_pw_set(*login)
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(reconnect, reconnect)  # type: ignore[arg-type]
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
