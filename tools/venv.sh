@@ -53,3 +53,35 @@ want_x_server() {
     fi
     echo "edgecam: no X server, so no tests of the window: apt-get install xvfb" >&2
 }
+
+# The tests talk to a real MQTT broker of their own; where none can be had they skip, and say so. The package would start
+# a broker for the whole machine, and at every boot: neither is wanted.
+want_mosquitto() {
+    PATH=$PATH:/usr/sbin command -v mosquitto >/dev/null && return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "edgecam: installing mosquitto, for the tests of MQTT" >&2
+        apt-get update -qq >&2 && install_without_starting mosquitto openssl && disable_service mosquitto && return 0
+    fi
+    echo "edgecam: no MQTT broker, so no tests of MQTT: apt-get install mosquitto openssl" >&2
+}
+
+# install_without_starting PACKAGE...: Debian asks policy-rc.d whether a service may start; 101 means no.
+install_without_starting() {
+    local policy=/usr/sbin/policy-rc.d made="" status=0
+    if [ ! -e "$policy" ]; then
+        made=$policy
+        printf '#!/bin/sh\nexit 101\n' > "$policy"
+        chmod +x "$policy"
+    fi
+    apt-get install -y -qq --no-install-recommends "$@" >&2 || status=$?
+    [ -z "$made" ] || rm -f "$made"
+    return "$status"
+}
+
+disable_service() {
+    if command -v systemctl >/dev/null; then
+        systemctl disable --quiet "$1" >&2 || true
+    elif [ -x /usr/sbin/update-rc.d ]; then
+        /usr/sbin/update-rc.d "$1" disable >&2 || true
+    fi
+}
