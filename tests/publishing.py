@@ -10,12 +10,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from mqtt_broker import Listener, Mosquitto
+from mqtt_broker import EDGECAM, Listener, Mosquitto
 from test_journal import document
 
 from edgecam.clock import SystemClock
+from edgecam.config.mqtt import MqttSection
 from edgecam.journal import Journal
-from edgecam.mqtt.credentials import Broker
+from edgecam.mqtt.credentials import VARIABLE, Broker, broker_of
 from edgecam.mqtt.retained import RetainedTopics
 from edgecam.mqtt.topics import Topics
 from edgecam.outbox import Outbox
@@ -29,6 +30,14 @@ LIMIT = 30.0
 def plain(broker: Mosquitto, **changes: Any) -> Broker:
     """How to reach a broker that lets everybody in."""
     return replace(Broker("127.0.0.1", broker.port, "edgecam-test"), **changes)
+
+
+def secured(broker: Mosquitto, **options: Any) -> Broker:
+    """How to reach a broker that speaks TLS and wants a password, as the configuration says it."""
+    assert broker.certificates is not None
+    named = {"tls": True, "ca_file": str(broker.certificates.file("ca.crt")), "username": EDGECAM[0]}
+    section = MqttSection.model_validate(named | {"port": broker.port} | options)
+    return broker_of(section, {VARIABLE: EDGECAM[1]})
 
 
 class Publishing:

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 from mqtt_broker import ACL, CONSUMER, EDGECAM, Certificates, Listener, Mosquitto, free_port, running
-from publishing import plain
+from publishing import plain, secured
 
-from edgecam.config.mqtt import MqttSection
 from edgecam.mqtt import connection as connection_module
 from edgecam.mqtt.connection import Connection, Stage
-from edgecam.mqtt.credentials import Broker, broker_of
+from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.link import GREETING_TIMEOUT, Link
 
 LIMIT = 30.0
@@ -81,10 +80,8 @@ def refusal(waiting: Waiting, broker: Broker) -> str:
 
 
 def secure(broker: Mosquitto, **options: Any) -> Broker:
-    """How to reach a broker that speaks TLS, as the configuration says it."""
-    assert broker.certificates is not None
-    settings = {"tls": True, "ca_file": str(broker.certificates.file("ca.crt")), "port": broker.port} | options
-    return broker_of(MqttSection.model_validate(settings), {"EDGECAM_MQTT_PASSWORD": EDGECAM[1]})
+    """The same, as whoever `username` says: nobody unless given."""
+    return secured(broker, **({"username": ""} | options))
 
 
 @VERSIONS

@@ -18,8 +18,8 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from mqtt_broker import Listener, Mosquitto, running
-from publishing import TOPICS, events_of, firsts, plain, publishing
+from mqtt_broker import CONSUMER, Listener, Mosquitto, running
+from publishing import TOPICS, events_of, firsts, plain, publishing, secured
 
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 KILLS = 10
@@ -54,12 +54,13 @@ def assert_all_in_order(listener: Listener, count: int) -> int:
 
 
 def test_a_thousand_events_without_a_broker_all_arrive_in_order(
-    broker: Mosquitto, path: Path, monkeypatch: pytest.MonkeyPatch
+    secure_broker: Mosquitto, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgecam.mqtt.link.LONGEST_WAIT", 1.0)
-    with Listener(broker, TOPICS.events):
+    broker, settings = secure_broker, secured(secure_broker)
+    with Listener(broker, TOPICS.events, login=CONSUMER):
         pass
-    with publishing(path, plain(broker)) as pair:
+    with publishing(path, settings) as pair:
         pair.wait_until(lambda: pair.worker.acknowledged == 1)
         pair.record(0)
         pair.wait_until(lambda: pair.worker.acknowledged == 2)
@@ -68,7 +69,7 @@ def test_a_thousand_events_without_a_broker_all_arrive_in_order(
         pair.record(*range(1, 1001))
         pair.wait_until(lambda: pair.worker.spool == 1000)
         broker.start()
-        with Listener(broker, TOPICS.events) as listener:
+        with Listener(broker, TOPICS.events, login=CONSUMER) as listener:
             listener.wait_for(TOPICS.events, count=1001, limit=60)
             pair.wait_until(lambda: pair.worker.spool == 0)
     assert assert_all_in_order(listener, 1001) == 0
