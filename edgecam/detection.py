@@ -107,12 +107,20 @@ class DetectWorker(Worker):
         self._collect()
 
     def _pass_over(self) -> None:
-        """Let the newest frame go by; nothing is found in it."""
+        """Let the newest frame go by, with an analysis that says nothing; what was going on is over."""
         frame = self._ring.latest(READER, after=self._seen, timeout=TURN)
         if frame is not None:
             self.skipped += frame.sequence - self._seen
-            self._seen = frame.sequence
-            self._follow(frame, Inference([], 0.0))
+            self._seen = self._sequence = frame.sequence
+            self._timestamp, self._tracks = frame.timestamp, ()
+            self._deliver(
+                Analysis(
+                    frame.sequence,
+                    frame.timestamp,
+                    events=self._rules.finish(frame.timestamp),
+                    made=self._clock.monotonic(),
+                )
+            )
 
     def _submit(self) -> None:
         while len(self._under_way) < self._detector.slots:

@@ -97,7 +97,7 @@ class EventRules:
         return (*ended, *(event for event in told if event))
 
     def finish(self, timestamp: float) -> tuple[Event, ...]:
-        """End all open events, at a shutdown."""
+        """End all open events, at a shutdown or where nobody looks any more."""
         last = [*self._remembered, *(story for story in self._stories.values() if story.opening)]
         self._remembered, self._stories = [], {}
         return tuple(self._end(story, timestamp) for story in last)
