@@ -146,21 +146,16 @@ class DetectWorker(Worker):
     def _analyse(self, frame: Frame, done: Inference) -> None:
         if self._backoff.since is not None:
             log.warning("detector back after %.1f s", self._backoff.succeeded(self._clock.monotonic()))
-        self.analysed += 1
-        made = self._follow(frame, done)
-        self.latencies.add("inference", done.seconds)
-        if not self._ring.lossless:
-            self.latencies.add("detect", made - frame.timestamp)
-
-    def _follow(self, frame: Frame, done: Inference) -> float:
-        """Bring tracks and events up to this frame and hand the analysis over; returns when it was made."""
         self._sequence, self._timestamp = frame.sequence, frame.timestamp
         self._tracks = self._tracker.update(frame.timestamp, self._rules.accept(done.detections))
         size = (frame.width, frame.height)
         events = self._rules.update(frame.sequence, frame.timestamp, self._tracks, size)
+        self.analysed += 1
         found, made = tuple(done.detections), self._clock.monotonic()
         self._deliver(Analysis(frame.sequence, frame.timestamp, found, self._tracks, events, done.seconds, made))
-        return made
+        self.latencies.add("inference", done.seconds)
+        if not self._ring.lossless:
+            self.latencies.add("detect", made - frame.timestamp)
 
     def _deliver(self, analysis: Analysis) -> None:
         self.events_started += sum(event.type is EventType.NEW for event in analysis.events)

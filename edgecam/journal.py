@@ -18,6 +18,7 @@ from edgecam.journal_schema import (
     connect_to_read,
     connect_to_write,
     explained,
+    make_room,
     migrate,
     outdated,
     transaction,
@@ -185,6 +186,8 @@ class Journal:
             raise self._error(reason)
         if outdated(self._opened):
             migrate(self._opened)
+        if not self._read_only:
+            make_room(self._opened)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

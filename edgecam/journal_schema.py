@@ -11,6 +11,8 @@ APPLICATION_ID = 0x65646763
 """Marks the file as ours (`PRAGMA application_id`): "edgc"."""
 BUSY_TIMEOUT = 5.0
 """Seconds for which a record waits for another writer."""
+_LOG_PAGES = 280
+"""About what the write-ahead log grows to before the outbox's connection folds it into the file."""
 
 MIGRATIONS = (
     """
@@ -111,6 +113,23 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def make_room(connection: sqlite3.Connection) -> None:
+    """Let the write-ahead log have its full length from the start: to write over what is there takes a disk a fraction
+    of the time that it takes to make a file longer (ext4, here: 0.2 ms against 1.8), and an event waits for it.
+
+    SQLite keeps the log's length when it begins again at its front; so it is filled once, with commits that change
+    nothing and that nobody waits for.
+    """
+    version = pragma(connection, "user_version")
+    connection.execute("PRAGMA synchronous = OFF")
+    try:
+        for _ in range(_LOG_PAGES):
+            connection.execute(f"PRAGMA user_version = {version}")
+    finally:
+        connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 @contextmanager
