@@ -38,8 +38,8 @@ class Outlet:
 
     @property
     def name(self) -> str:
-        """The sink's class, for messages."""
-        return type(self._sink).__name__
+        """The sink's name, for messages."""
+        return self._sink.name
 
     def open(self) -> None:
         """Open the sink for the first time. Raises SinkError: a sink that cannot even start is the user's to mend."""

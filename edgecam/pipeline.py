@@ -13,6 +13,7 @@ from edgecam.output import OutputWorker
 from edgecam.overlay import Overlay
 from edgecam.ports import Camera, Clock, Detector, Sink
 from edgecam.ring import AnalysisQueue, FrameRing
+from edgecam.storing import StoreWorker
 from edgecam.switches import Switches
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
@@ -83,7 +84,8 @@ class Pipeline:
             ring, analyses, parts.sinks, parts.overlay, clock, on_exit, wait=output_wait, status=self.status
         )
         self.workers: list[Worker] = [self.capture, self.detect, self.output]
-        for worker in self.workers:
+        self.stores = self.output.stores
+        for worker in (*self.workers, *self.stores):
             worker.name = f"{worker.name}-{parts.name}"
 
     @property
@@ -94,11 +96,11 @@ class Pipeline:
     @property
     def fault(self) -> BaseException | None:
         """The first error that ended a worker."""
-        return next((worker.fault for worker in self.workers if worker.fault), None)
+        return next((worker.fault for worker in (*self.workers, *self.stores) if worker.fault), None)
 
     def start(self) -> None:
         """Start the consumers first, so that nobody produces for nobody. Raises what stopped a worker from starting."""
-        for worker in reversed(self.workers):
+        for worker in (*self.stores, *reversed(self.workers)):
             worker.start()
             if not worker.ready.wait(self._start_timeout):
                 raise EdgecamError(f"{worker.name} did not start within {self._start_timeout:g} s")
@@ -116,6 +118,7 @@ class Pipeline:
         stuck.append(self._stop(self.detect, wait_only=at_its_end))
         self._analyses.close()
         stuck.append(self._stop(self.output, wait_only=True))
+        stuck += [self._stop_store(store) for store in self.stores]
         return [error for error in stuck if error]
 
     def counters(self) -> Counters:
@@ -138,6 +141,14 @@ class Pipeline:
         degraded = "degraded" if info and info.degraded else ""
         who = (info.model, info.device or "no device", degraded) if info else ("no detector",)
         return " · ".join(filter(None, (self.name, *who, self._caution, f"{self.output.rate:.0f} fps")))
+
+    def _stop_store(self, store: StoreWorker) -> WorkerStuck | None:
+        """Let a sink take what is left; what a stuck one has not taken counts as refused, or lost."""
+        store.close()
+        error = self._stop(store, wait_only=True)
+        if error or store.ident is None:
+            store.abandon()
+        return error
 
     def _stop(self, worker: Worker, *, wait_only: bool = False) -> WorkerStuck | None:
         if not wait_only:

@@ -91,6 +91,14 @@ class Detector(Device):
 class Sink(Device):
     """Takes frames and events, each in order. A slow sink costs frames, never events."""
 
+    #: True where a call may take as long as a disk does: the sink then gets a thread of its own.
+    waits_for_disk: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return type(self).__name__
+
     def write(self, annotated: AnnotatedFrame) -> None:
         """Take one frame. The picture is read-only and may be kept. Raises SinkError."""
 

@@ -77,6 +77,11 @@ class FrameRing:
         """Sequence of the newest frame that ever came in; -1 before the first."""
         return self._newest
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come in."""
+        return self._closed
+
     def close(self) -> None:
         """Let nothing more in and wake everybody. Safe to call twice."""
         with self._changed:

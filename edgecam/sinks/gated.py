@@ -14,11 +14,16 @@ class GatedSink(Sink):
     """
 
     def __init__(self, sink: Sink, switches: Switches, switch: str) -> None:
+        self.waits_for_disk = sink.waits_for_disk
         self._sink = sink
         self._switches = switches
         self._switch = switch
         self._in_use = False
         self._is_open = False
+
+    @property
+    def name(self) -> str:
+        return self._sink.name
 
     def open(self) -> None:
         self._in_use = True

@@ -20,6 +20,8 @@ class JournalSink(Sink):
     then called, in the caller's thread, once it lies there.
     """
 
+    waits_for_disk = True
+
     def __init__(
         self,
         path: Path,

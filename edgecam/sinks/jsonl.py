@@ -23,6 +23,8 @@ class JsonLinesSink(Sink):
     journal is the memory; these lines are not forced to the disk. One writer to a file.
     """
 
+    waits_for_disk = True
+
     def __init__(self, path: Path) -> None:
         self.published = 0
         self._path = Path(path)

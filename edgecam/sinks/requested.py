@@ -26,6 +26,8 @@ class RequestedSnapshotSink(Sink):
     called in the output thread; a disk that takes nothing costs no frames.
     """
 
+    waits_for_disk = True
+
     def __init__(
         self,
         folder: Path,

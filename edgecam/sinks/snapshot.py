@@ -53,6 +53,8 @@ class SnapshotSink(Sink):
     `on_saved` is called with each picture that was saved. While the switch `snapshots` is off events pass by.
     """
 
+    waits_for_disk = True
+
     def __init__(
         self,
         folder: Path,

@@ -44,6 +44,8 @@ class VideoSink(Sink):
     B-frames are off: they would delay the last whole fragment, for a tenth of the size.
     """
 
+    waits_for_disk = True
+
     def __init__(
         self,
         path: Path,
