@@ -40,12 +40,12 @@ ENTRIES = (
         "iou 0.95, score 0.4, R 4, 2 hits, 1 s",
         lambda rate: Norfair(rate, threshold=0.95, floor=0.4, first=1),
     ),
-    Entry("ByteTrack, defaults", "supervision", "0.25, 0.8, 30 frames, 1", ByteTrack),
+    Entry("ByteTrack, defaults", "supervision", "activation 0.25, matching 0.8, 30 frames, 1", ByteTrack),
     Entry(
         "ByteTrack, tuned",
         "supervision",
-        "0.25, 0.95, 1 s, 1",
-        lambda rate: ByteTrack(rate, matching=0.95, patience=1.0),
+        "activation 0.35, matching 0.9, 1 s, 1",
+        lambda rate: ByteTrack(rate, activation=0.35, matching=0.9, patience=1.0),
     ),
 )
 
