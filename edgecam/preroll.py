@@ -12,8 +12,8 @@ class Packet:
     """One encoded picture.
 
     `data` holds its H.264 units, each after its length in four bytes, as MP4 stores them. `timestamp` is the frame's,
-    in monotonic seconds. `duration`, seconds, is what it is expected to be shown for: when the next frame comes is not
-    known yet. A player can begin at a `keyframe`.
+    in monotonic seconds. `duration` says for how many seconds it is shown: a guess where the next frame is not known
+    yet. A player can begin at a `keyframe`.
     """
 
     data: bytes

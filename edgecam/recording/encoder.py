@@ -50,9 +50,10 @@ class EncoderOptions:
     `keyframe_interval` is in seconds of the frames' own time. `rate` is about how many frames a second will come, for
     the hardware's budget; true timestamps are kept whatever it is.
 
-    `threads` is 1: encoding has a thread of its own already, and a second one buys no frame that is late, only a third
-    of the time to the answer, at the price of more processor time and of the cores that detection wants. More are for
-    pictures that one core cannot encode in time (1080p30 without hardware on a Pi 4); they share each picture.
+    `threads` is 1. The clips have a thread of their own already, so a picture has a whole frame's time on one core; a
+    second thread saves no processor time (measured: none either way) and takes a core that detection wants. More are
+    for pictures that one core cannot encode in time (1080p30 without hardware on a Pi 4); they share each picture, so
+    that it comes out no later.
     """
 
     codec: str = "auto"
@@ -77,8 +78,8 @@ class _Pending(NamedTuple):
 class Encoder(Device):
     """Encodes I420 pictures of one size, each under its own timestamp, with no B-frames and no look-ahead.
 
-    Packets come out one frame late: only then is it known how long a picture is shown, which is what a bound on the
-    bits of a second needs where frames are not evenly spaced (with `max_bitrate` 0, no bound, they come at once).
+    On the processor packets come out one frame late: only then is it known how long a picture is shown, which is what a
+    bound on the bits of a second needs where frames are not evenly spaced. Hardware may keep a few more.
 
     `open` takes the first codec of `CODECS` that proves itself on a trial: pictures come out, all of them, and a
     keyframe where one was asked for. `name` is its name, `rejected` says why the others were not taken, `stream` is
