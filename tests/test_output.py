@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from edgecam.backlog import FRAMES_KEPT
 from edgecam.errors import RingClosed, SinkError
 from edgecam.output import OutputWorker
 from edgecam.ports import Sink
@@ -14,6 +15,12 @@ from edgecam.testing import ManualClock, RecordingSink, make_frame
 from edgecam.types import Analysis, BBox, Event, EventType, Track
 
 STILL = BBox(0.0, 0.0, 0.0, 0.0)
+
+
+class OnDisk(RecordingSink):
+    """A sink with a thread of its own, which the test does not start: each `step` of its store is the test's."""
+
+    waits_for_disk = True
 
 
 class Bench:
@@ -196,3 +203,81 @@ def test_the_rate_is_measured_in_the_cameras_own_time() -> None:
     bench.capture(*range(10))
     bench.turns(10)
     assert bench.worker.rate == pytest.approx(30.0)
+
+
+def stepped(bench: Bench, count: int) -> None:
+    """Let the sink's own thread, the first one, take so many things."""
+    for _ in range(count):
+        bench.worker.stores[0].step()
+
+
+def test_a_sink_on_the_disk_gets_frames_and_events_in_order_from_its_own_thread() -> None:
+    disk = OnDisk()
+    bench = Bench(others=[disk])
+    bench.capture(0, 1, 2)
+    bench.analyse(1, event="e1")
+    bench.analyse(2)
+    bench.turns(3)
+    assert (bench.sink.order, disk.order) == (["frame 0", "frame 1", "new e1", "frame 2"], [])
+    assert (bench.worker.written, bench.worker.refused) == (0, 0), "one of them has not taken any"
+    stepped(bench, 4)
+    assert disk.order == bench.sink.order
+    assert bench.worker.written == 3
+
+
+def test_a_disk_that_hangs_costs_its_own_frames_alone_and_no_event() -> None:
+    disk, frames = OnDisk(), FRAMES_KEPT + 10
+    bench = Bench(capacity=frames, others=[disk])
+    bench.capture(*range(frames))
+    for sequence in range(frames):
+        bench.analyse(sequence, event=f"e{sequence}")
+    bench.turns(frames)
+    assert bench.written() == list(range(frames))
+    assert bench.worker.refused == bench.worker.stores[0].frames_refused == 10
+    stepped(bench, FRAMES_KEPT + frames)
+    assert [annotated.frame.sequence for annotated in disk.frames] == list(range(FRAMES_KEPT))
+    assert [event.event_id for event in disk.events] == [f"e{sequence}" for sequence in range(frames)]
+    assert bench.worker.written == FRAMES_KEPT
+
+
+def test_a_frame_counts_as_refused_where_the_disk_refuses_it_later() -> None:
+    disk = OnDisk()
+    bench = Bench(others=[disk])
+    bench.capture(0, 1)
+    bench.turns(2)
+    disk.refuse.append(SinkError("disk full"))
+    stepped(bench, 2)
+    assert (bench.worker.written, bench.worker.refused) == (0, 2)
+    assert bench.written() == [0, 1]
+
+
+def test_the_time_of_a_frame_ends_where_the_last_sink_has_it() -> None:
+    bench = Bench(others=[OnDisk()])
+    bench.capture(0)
+    bench.turns(1)
+    assert bench.worker.latencies.summary()["output"].count == 0
+    bench.clock.advance(0.25)
+    stepped(bench, 1)
+    latency = bench.worker.latencies.summary()["output"]
+    assert (latency.count, latency.p50) == (1, 0.25)
+
+
+class EventsOnDisk(EventsAlone):
+    """A journal, as it were: on the disk, and of events alone."""
+
+    waits_for_disk = True
+
+
+def test_a_journal_that_hangs_holds_up_no_frame_and_gets_every_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecam.output.EVENT_WAIT", 0.0)
+    journal = EventsOnDisk()
+    bench = Bench(others=[journal])
+    bench.capture(0, 1, 2)
+    for sequence in range(3):
+        bench.analyse(sequence, event=f"e{sequence}")
+    bench.turns(3)
+    assert bench.worker.written == 3
+    assert bench.worker.latencies.summary()["event"].count == 0
+    stepped(bench, 3)
+    assert [event_id for event_id, _ in journal.told] == ["e0", "e1", "e2"]
+    assert bench.worker.latencies.summary()["event"].count == 3

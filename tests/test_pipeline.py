@@ -153,3 +153,62 @@ def test_a_hung_sink_is_named_and_holds_nobody_for_ever() -> None:
         release.set()
         for worker in app.pipelines[0].workers:
             worker.join_within(10.0)
+
+
+class OnDisk(RecordingSink):
+    """A sink on a disk that stalls until it is released."""
+
+    waits_for_disk = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def write(self, annotated: AnnotatedFrame) -> None:
+        self.released.wait(60.0)
+        super().write(annotated)
+
+
+def endless() -> ScriptedCamera:
+    return ScriptedCamera(make_frame(sequence) for sequence in range(10**9))
+
+
+def test_a_lossless_pipeline_waits_for_a_disk_that_stalls_and_loses_nothing() -> None:
+    disk = OnDisk()
+    app = make_app(ScriptedCamera(frames(200), lossless=True), ScriptedDetector([[DOG]] * 200), disk, ring_frames=8)
+    turns = iter(range(10**9))
+
+    def release_later() -> None:
+        if next(turns) == 5:
+            assert app.counters()["front"].frames_captured < 100, "it is held back"
+            disk.released.set()
+
+    app.run(release_later)
+    counters = app.counters()["front"]
+    assert counters.frames_captured == counters.frames_written == 200
+    assert counters.frames_dropped == counters.events_lost == 0
+    assert [annotated.frame.sequence for annotated in disk.frames] == list(range(200))
+    assert edgecam_threads() == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_disk_that_never_comes_back_is_named_alone_and_nothing_is_unaccounted_for(
+    lossless: bool,  # noqa: FBT001 (a parameter of the test)
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgecam.output.GIVEN_UP_AFTER", 1.0)
+    disk = OnDisk()
+    camera = endless()
+    camera.lossless = lossless
+    app = make_app(camera, ScriptedDetector([DOG] for _ in range(10**9)), disk, ring_frames=8, stop_timeout=3.0)
+    turns = iter(range(10**9))
+    try:
+        with pytest.raises(WorkerStuck, match=r"\AOnDisk-front is stuck: [^\n]*\Z"):
+            app.run(lambda: app.stop() if next(turns) == 5 else None)
+        counters = app.counters()["front"]
+        assert counters.frames_captured == counters.frames_dropped > 0
+        assert counters.frames_written == 0
+    finally:
+        disk.released.set()
+        app.pipelines[0].stores[0].join_within(10.0)
