@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import metadata
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -43,8 +43,9 @@ class Entry(NamedTuple):
     @property
     def missing(self) -> str:
         """Why it cannot take part, "" where it can."""
+        if find_spec(self.package) is None:
+            return f"{self.package} is not installed"
         try:
-            metadata.version(self.package)
             self.start(10)
         except Exception as error:  # noqa: BLE001 - whatever a foreign package does at its import
             return f"{type(error).__name__}: {error}"
