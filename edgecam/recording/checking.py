@@ -64,10 +64,9 @@ def check(path: Path) -> Verdict:
     try:
         with path.open("rb") as file:
             expected = _by_its_boxes(file, found)
-            file.seek(0)
-            _decode(file, found)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror or error}") from error
+    _decode(path, found)
     if expected is not None and expected[0] != found.frames:
         found.complain(f"{expected[0]} frames are in it, {found.frames} can be decoded")
     if expected is not None and abs(expected[1] - found.end) > 0.001:
@@ -93,19 +92,19 @@ def _by_its_boxes(file: BinaryIO, found: _Findings) -> tuple[int, float] | None:
     return known.frames, known.duration
 
 
-def _decode(file: BinaryIO, found: _Findings) -> None:
+def _decode(path: Path, found: _Findings) -> None:
     try:
         # MP4 alone: other formats may name files and addresses that FFmpeg would then open.
-        opened: Any = av.open(file, format="mov", metadata_errors="replace")
+        opened: Any = av.open(f"file:{path}", format="mov", metadata_errors="replace")
         with opened as container:
-            if not container.streams.video:
-                found.complain("no video in it")
+            stream = next(iter(container.streams.video), None)
+            if stream is None or stream.codec_context is None:
+                found.complain("no video in it that FFmpeg knows")
                 return
-            stream = container.streams.video[0]
             stream.codec_context.options = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
             for packet in container.demux(stream):
                 _take(packet, found)
-    except (FFmpegError, ValueError, EOFError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         found.complain(f"cannot be read: {_reason(error)}")
 
 
