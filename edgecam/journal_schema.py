@@ -49,6 +49,31 @@ MIGRATIONS = (
     CREATE TABLE outbox_state (lost INTEGER NOT NULL);
     INSERT INTO outbox_state VALUES (0);
     """,
+    """
+    CREATE TABLE clips (
+        id TEXT PRIMARY KEY,
+        camera TEXT NOT NULL,
+        path TEXT NOT NULL,
+        start_time REAL NOT NULL,
+        end_time REAL,
+        clock_synced INTEGER NOT NULL,
+        frames INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        kept INTEGER NOT NULL DEFAULT 0,
+        cut TEXT,
+        kind TEXT NOT NULL
+    );
+    CREATE INDEX clips_by_start ON clips (start_time);
+    CREATE INDEX open_clips ON clips (id) WHERE end_time IS NULL;
+    CREATE TABLE clip_events (
+        event_id TEXT NOT NULL,
+        clip_id TEXT NOT NULL,
+        PRIMARY KEY (event_id, clip_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX events_by_clip ON clip_events (clip_id);
+    CREATE INDEX events_by_label ON events (label);
+    CREATE INDEX events_by_camera ON events (camera);
+    """,
 )
 """What leads from each schema version (`PRAGMA user_version`) to the next; never edited, only added to."""
 

@@ -18,7 +18,7 @@ LAYERS = [
         "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv",
         "zones",
     },
-    {"backlog", "journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
+    {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
     {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "recording",
      "sinks", "storing", "testing"},
     {"app", "benchmark", "demonstration", "messaging", "pipeline"},

@@ -1,0 +1,226 @@
+"""The clip store: what the journal's file knows of the clips, which of them show which event, and what is to stay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+from edgecam.errors import EdgecamError, InputError, SinkError
+from edgecam.journal_schema import (
+    complaint,
+    connect_to_read,
+    connect_to_write,
+    explained,
+    migrate,
+    outdated,
+    transaction,
+)
+from edgecam.retention import StoredClip
+
+_COLUMNS = "id, camera, path, start_time, end_time, clock_synced, frames, bytes, kept, cut, kind"
+_BEGIN = f"INSERT OR REPLACE INTO clips ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (a constant)
+_FINISH = "UPDATE clips SET end_time = ?, frames = ?, bytes = ?, cut = ? WHERE id = ?"
+_LINK = "INSERT OR IGNORE INTO clip_events VALUES (?, ?)"
+_STORED = """
+    SELECT id, camera, start_time, end_time, bytes, kept, clock_synced, (
+        SELECT group_concat(label, char(10)) FROM clip_events JOIN events ON events.id = event_id
+        WHERE clip_id = clips.id
+    )
+    FROM clips WHERE end_time IS NOT NULL AND kind = ? ORDER BY rowid
+"""
+_PAGE = 1000
+"""Clips read at once: a reader that takes its time must not make the write-ahead log grow."""
+
+
+class ClipKind(StrEnum):
+    """Why a clip was recorded: for events, or as one segment of all there is."""
+
+    EVENT = "event"
+    CONTINUOUS = "continuous"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """One clip, as the journal knows it.
+
+    `path` is relative to the data folder. `start` and `end` are Unix seconds, `end` None while it grows: `start` as the
+    clock stood when the clip began, `end` so much later as it is long, whatever the clock did meanwhile.
+    `clock_synced` says whether that clock was known to be right. `cut` says why it has no proper end, None where it
+    has. A `kept` clip is a favourite.
+    """
+
+    clip_id: str
+    camera: str
+    path: Path
+    start: float
+    end: float | None = None
+    clock_synced: bool = True
+    frames: int = 0
+    size_bytes: int = 0
+    kept: bool = False
+    cut: str | None = None
+    kind: ClipKind = ClipKind.EVENT
+
+
+class ClipStore:
+    """The clips in the journal's file, through a connection of its own.
+
+    A commit is on the disk before a method that writes returns; clips are few. Transactions are short, so that who
+    records events hardly waits for them. A writer makes the file where there is none; readers open with `read_only`.
+
+    Errors are SinkError for a writer and InputError for a reader. Used by the thread that opened it.
+    """
+
+    def __init__(self, journal: Path, *, read_only: bool = False) -> None:
+        self._path = journal
+        self._read_only = read_only
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open the file, a writer also creates it and brings it to the present schema. Safe to call twice."""
+        if self._connection is not None:
+            return
+        with self._faults(), ExitStack() as undo:
+            self._connection = self._connect()
+            undo.callback(self.close)
+            reason = complaint(self._opened) or (outdated(self._opened) if self._read_only else "")
+            if reason:
+                raise self._error(reason)
+            if outdated(self._opened):
+                migrate(self._opened)
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Safe to call twice, and after a failed `open`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with self._faults():
+                connection.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def begun(self, clip: ClipRow, event_ids: Iterable[str] = ()) -> None:
+        """A clip has begun, or a whole one was found; it shows these events. Another one of that id is replaced."""
+        row = (clip.clip_id, clip.camera, clip.path.as_posix(), clip.start, clip.end, clip.clock_synced, clip.frames,
+               clip.size_bytes, clip.kept, clip.cut, str(clip.kind))  # fmt: skip
+        with self._faults(), transaction(self._opened):
+            self._opened.execute(_BEGIN, row)
+            self._opened.executemany(_LINK, [(event_id, clip.clip_id) for event_id in event_ids])
+
+    def finished(self, clip_id: str, end_time: float, frames: int, size_bytes: int, cut: str | None = None) -> None:
+        """A clip is whole: it ends at this Unix time. `cut` says why it has no proper end."""
+        with self._faults(), transaction(self._opened):
+            self._opened.execute(_FINISH, (end_time, frames, size_bytes, cut, clip_id))
+
+    def linked(self, event_id: str, clip_id: str) -> None:
+        """A clip shows an event, whether the journal knows of that already or not."""
+        with self._faults(), transaction(self._opened):
+            self._opened.execute(_LINK, (event_id, clip_id))
+
+    def keep(self, clip_id: str, kept: bool) -> None:  # noqa: FBT001 (it is what is set)
+        """Make a clip a favourite, or no longer."""
+        with self._faults(), transaction(self._opened):
+            self._opened.execute("UPDATE clips SET kept = ? WHERE id = ?", (kept, clip_id))
+
+    def removed(self, clip_ids: Iterable[str]) -> None:
+        """The files of these clips are gone."""
+        ids = [(clip_id,) for clip_id in clip_ids]
+        with self._faults(), transaction(self._opened):
+            self._opened.executemany("DELETE FROM clip_events WHERE clip_id = ?", ids)
+            self._opened.executemany("DELETE FROM clips WHERE id = ?", ids)
+
+    def forgotten(self, event_ids: Iterable[str]) -> None:
+        """Forget events, and which clips show them; the clips stay."""
+        ids = [(event_id,) for event_id in event_ids]
+        with self._faults(), transaction(self._opened):
+            self._opened.executemany("DELETE FROM clip_events WHERE event_id = ?", ids)
+            self._opened.executemany("DELETE FROM events WHERE id = ?", ids)
+
+    def clips(
+        self,
+        camera: str | None = None,
+        kind: ClipKind | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[ClipRow]:
+        """The clips that match, in the order of recording; those that still grow are among them.
+
+        `since` and `until` carry a time zone and speak of the clip's start; the latter is not included.
+        """
+        wanted = {
+            "camera = ?": camera,
+            "kind = ?": kind,
+            "start_time >= ?": None if since is None else since.timestamp(),
+            "start_time < ?": None if until is None else until.timestamp(),
+        }
+        given = {condition: value for condition, value in wanted.items() if value is not None}
+        where = " AND ".join(["rowid > ?", *given])
+        query = f"SELECT rowid, {_COLUMNS} FROM clips WHERE {where} ORDER BY rowid LIMIT {_PAGE}"  # noqa: S608 (no input in it)
+        last = -1
+        while rows := self._rows(query, last, *given.values()):
+            yield from (_clip(row[1:]) for row in rows)
+            last = rows[-1][0]
+
+    def of_event(self, event_id: str) -> list[ClipRow]:
+        """The clips that show an event, in the order of recording."""
+        query = f"SELECT {_COLUMNS} FROM clip_events JOIN clips ON id = clip_id WHERE event_id = ? ORDER BY clips.rowid"  # noqa: S608 (no input in it)
+        return [_clip(row) for row in self._rows(query, event_id)]
+
+    def events_of(self, clip_id: str) -> list[str]:
+        """The ids of the events that a clip shows."""
+        return [row[0] for row in self._rows("SELECT event_id FROM clip_events WHERE clip_id = ?", clip_id)]
+
+    def stored(self, kind: ClipKind) -> list[StoredClip]:
+        """What retention is to know: the clips of a kind that are whole, in the order of recording."""
+        return [
+            StoredClip(
+                clip_id, camera, tuple(labels.split("\n") if labels else ()), start, end, size, bool(kept), bool(synced)
+            )
+            for clip_id, camera, start, end, size, kept, synced, labels in self._rows(_STORED, kind)
+        ]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._faults():
+            return self._opened.execute(query, values).fetchall()
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise self._error("not open")
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return connect_to_write(self._path)
+        if not self._path.is_file():
+            raise self._error("no journal here: nothing was recorded yet, or the path is wrong")
+        return connect_to_read(self._path)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except EdgecamError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(explained(error)) from error
+
+    def _error(self, reason: str) -> EdgecamError:
+        kind = InputError if self._read_only else SinkError
+        return kind(f"journal {self._path}: {reason}")
+
+
+def _clip(row: tuple[Any, ...]) -> ClipRow:
+    clip_id, camera, path, start, end, synced, frames, size, kept, cut, kind = row
+    return ClipRow(clip_id, camera, Path(path), start, end, bool(synced), frames, size, bool(kept), cut, ClipKind(kind))
