@@ -39,7 +39,8 @@ def told(client, userdata, message):
     said = json.loads(message.payload)
     after = said["after"]
     print(json.dumps([came, said["sequence"], said["type"], after["frame"], after["frame_time"]]), flush=True)
-client = Client(CallbackAPIVersion.VERSION2, "lab")
+client = Client(CallbackAPIVersion.VERSION2, "lab", clean_session=False)
+client.reconnect_delay_set(1, 1)
 client.on_connect = lambda client, *rest: client.subscribe("edgecam/events", qos=1)
 client.on_subscribe = lambda *rest: print("ready", flush=True)
 client.on_message = told
@@ -177,14 +178,17 @@ def stall(folder: Path, *, frozen: float, before: float) -> dict[str, Any]:
     """A broker that takes the connection and does nothing more for a while: rates before and meanwhile, memory, and
     whether all came in order after it."""
     with at_work(folder, video=False) as (broker, appliance, subscriber):
+        assert appliance.messaging is not None
+        publisher = appliance.messaging.publisher
         threading.Event().wait(min(before, 2.0))
         usual = rates(appliance, before)
         memory = rss_bytes()
         broker.freeze()
         meanwhile = rates(appliance, frozen)
         grown = rss_bytes() - memory
-        waiting = appliance.messaging.publisher.spool if appliance.messaging else 0
+        waiting = publisher.spool
         broker.thaw()
+        appliance.wait_until(lambda: publisher.connected and not publisher.spool)
     order = [each.sequence for each in subscriber.told]
     first = list(dict.fromkeys(order))
     counters = appliance.pipeline.counters()
