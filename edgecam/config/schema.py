@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from edgecam.config.cameras import CameraConfig
 from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
+from edgecam.config.retention import RetentionSection
 from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, TpuChoice, refusal
 
 
@@ -134,6 +135,7 @@ class Config(Section):
     video: VideoSection = VideoSection()
     display: DisplaySection = DisplaySection()
     snapshots: SnapshotsSection = SnapshotsSection()
+    retention: RetentionSection = RetentionSection()
     journal: JournalSection = JournalSection()
     jsonl: JsonlSection = JsonlSection()
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
