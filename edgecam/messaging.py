@@ -126,6 +126,7 @@ class Messaging:
         mqtt = MqttFacts(
             waiting=publisher.spool,
             lost=publisher.lost,
+            oldest_age=publisher.oldest_age,
             sent=publisher.sent,
             acknowledged=publisher.acknowledged,
             publish=publisher.latencies.summary()[ACKNOWLEDGED],

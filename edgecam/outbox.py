@@ -143,6 +143,11 @@ class Outbox:
         """How many messages there are."""
         return self._number("SELECT count(*) FROM outbox")
 
+    def oldest(self) -> Moment | None:
+        """When the oldest message was recorded; None where there is none."""
+        found = self.pending(0, 1)
+        return found[0].recorded if found else None
+
     def lost(self) -> int:
         """How many messages were given up since the file was made."""
         return self._number("SELECT lost FROM outbox_state")

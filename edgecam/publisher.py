@@ -103,6 +103,11 @@ class PublishWorker(Worker):
         return self._spool.length
 
     @property
+    def oldest_age(self) -> float | None:
+        """Seconds for which the oldest of them has waited; None where nothing waits or the clock cannot tell."""
+        return self._spool.oldest_age
+
+    @property
     def lost(self) -> int:
         """How many event messages were given up, ever, because there was no broker for too long."""
         return self._spool.lost

@@ -31,7 +31,8 @@ class Spool:
     A message leaves the outbox only when the broker has taken it. One that the broker refuses is sent again after a
     back-off, before any that comes after it and alone, until it is taken. While the file cannot be used nothing is
     sent; it is opened again after a back-off. `fault` and `refusal` say what is wrong, "" where nothing is.
-    `length` is the number of messages waiting or under way, `lost` of those given up.
+    `length` is the number of messages waiting or under way, `lost` of those given up; `oldest_age` is for how many
+    seconds the oldest has waited, None where nothing waits or the clock cannot tell.
     """
 
     def __init__(self, outbox: Outbox, *, messages: int, age: float) -> None:
@@ -39,6 +40,7 @@ class Spool:
         self.refusal = ""
         self.length = 0
         self.lost = 0
+        self.oldest_age: float | None = None
         self._outbox = outbox
         self._messages = messages
         self._age = age
@@ -134,6 +136,8 @@ class Spool:
         if now.monotonic >= self._count_at:
             self._count_at = now.monotonic + _COUNT_INTERVAL
             self.length = self._waiting(now)
+            oldest = self._try(now, self._outbox.oldest) if self.length else None
+            self.oldest_age = oldest.age(now) if oldest else None
             self._asked = self._asked or self.length > len(self._under_way)
         if self.length > self._messages or now.monotonic >= self._trim_at:
             self._trim_at = now.monotonic + _TRIM_INTERVAL

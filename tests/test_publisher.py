@@ -68,6 +68,7 @@ def test_a_broker_absent_at_start_is_no_error(broker: Mosquitto, path: Path, cap
             pair.record(1, 2)
             pair.wait_until(lambda: "nobody answers there" in pair.worker.trouble)
             pair.wait_until(lambda: pair.worker.spool == 2)
+            pair.wait_until(lambda: pair.worker.oldest_age is not None and pair.worker.oldest_age > 0)
             assert not pair.worker.connected
             broker.start()
             listener.wait_for(TOPICS.events, count=2)
