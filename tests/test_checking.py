@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from clip_stories import growing_clip, known_packets, write_clip
+from clip_stories import growing_clip, known_packets, street, write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_videos import FRAMES, make_video, video_bytes
@@ -88,13 +88,15 @@ def test_a_damaged_header_is_found(tmp_path: Path, finished: bytes) -> None:
     assert "its header is damaged" in verdict_of(tmp_path, bytes(content))[1]
 
 
-def test_a_clip_of_another_maker_that_is_damaged_is_found(tmp_path: Path) -> None:
-    content = bytearray(video_bytes("mp4", "libx264"))
-    begin = content.index(b"mdat") + 4
-    content[begin + 800 : begin + 1100] = random.Random(1).randbytes(300)
-    frames, complaints = verdict_of(tmp_path, bytes(content))
-    assert frames < FRAMES
-    assert complaints
+def test_a_clip_of_another_maker_that_is_damaged_is_often_found(tmp_path: Path) -> None:
+    """It has no checksums: what the decoder does not stumble over stays unseen."""
+    good = make_video(tmp_path / "good.mp4", street(60), options={"preset": "superfast"}).read_bytes()
+    begin, found = good.index(b"mdat") + 800, 0
+    for at in random.Random(4).sample(range(begin, begin + 20_000), 40):
+        content = bytearray(good)
+        content[at] ^= 4
+        found += bool(verdict_of(tmp_path, bytes(content))[1])
+    assert found > 8
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,16 @@ def test_blocks_that_never_reached_the_disk_are_not_taken_for_pictures(
         info.path.unlink()
 
 
+def test_a_whole_fragment_that_does_not_follow_is_not_taken(tmp_path: Path, growing: bytes) -> None:
+    """A file system that lost its way may give back blocks of another file."""
+    ends = ends_of_fragments(growing, tmp_path)
+    part = tmp_path / "a.mp4.part"
+    part.write_bytes(growing[: ends[2]] + growing[ends[1] :])
+    info = repair(part)
+    assert info is not None
+    assert (info.frames, info.bytes) == (30, ends[2])
+
+
 def test_a_repaired_clip_says_truly_how_long_it_is(tmp_path: Path, growing: bytes) -> None:
     part = tmp_path / "a.mp4.part"
     part.write_bytes(growing[:-100])

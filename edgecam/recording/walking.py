@@ -77,8 +77,8 @@ def contents(file: BinaryIO) -> Contents:
     header = _header(file)
     size = file.seek(0, os.SEEK_END)
     found = Contents(header, header.fragments_at)
-    while (fragment := _fragment(file, found.end, size, found.fragments + 1)) is not None:
-        if fragment.at_ticks != found.index.ticks:
+    while (fragment := _fragment(file, found.end, size)) is not None:
+        if fragment.at_ticks != found.index.ticks:  # whole, but of another place or clip
             break
         found.index.add(fragment.bytes, fragment.ticks, keyframe=fragment.keyframe)
         found.end += fragment.bytes
@@ -111,8 +111,8 @@ def _header(file: BinaryIO) -> Header:
     return Header(start, len(FTYP) + duration_at, index_at)
 
 
-def _fragment(file: BinaryIO, at: int, size: int, number: int) -> _Fragment | None:
-    """The whole fragment of this number at byte `at`; None where there is none."""
+def _fragment(file: BinaryIO, at: int, size: int) -> _Fragment | None:
+    """The whole fragment at byte `at`; None where there is none."""
     moof = _read(file, at, size, b"moof")
     mdat = None if moof is None else _read(file, at + len(moof), size, b"mdat")
     if moof is None or mdat is None or moof[-8:-4] != CHECK or checksum(moof[:-4], mdat) != moof[-4:]:
@@ -120,13 +120,10 @@ def _fragment(file: BinaryIO, at: int, size: int, number: int) -> _Fragment | No
     found = {each.kind: each.body for each in _inside(moof[8:])}
     parts = {each.kind: each.body for each in _inside(found.get(b"traf", moof[:0]))}
     try:
-        (sequence,) = struct.unpack(">4xI", found[b"mfhd"])
         (at_ticks,) = struct.unpack(">4xQ", parts[b"tfdt"])
         frames, _, flags = struct.unpack(">4xIII", parts[b"trun"][:16])
         rows = struct.unpack(f">{2 * frames}I", parts[b"trun"][16:])
     except (KeyError, struct.error):
-        return None
-    if sequence != number or 8 + sum(rows[1::2]) != len(mdat):
         return None
     return _Fragment(len(moof) + len(mdat), at_ticks, sum(rows[::2]), frames, not flags & 1 << 16)
 
