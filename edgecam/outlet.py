@@ -12,6 +12,9 @@ from edgecam.types import AnnotatedFrame, Event
 
 log = logging.getLogger(__name__)
 
+STEADY_AFTER = 10.0
+"""Seconds for which a sink must have worked after an outage: an encoder takes frames for a while before it writes, so
+that on a full disk every try succeeds at first. A fault before that belongs to the same outage."""
 EVENTS_KEPT = 10_000
 """Events held for a sink that is down; beyond it the oldest goes and `events_lost` counts it."""
 
@@ -21,7 +24,8 @@ class Outlet:
 
     While the sink is down its frames are counted in `frames_refused` and its events wait here, in order; after a
     back-off the sink is opened again and takes them first. `trouble` says what is wrong, "" while nothing is;
-    `takes_frames` is False for a sink of events alone.
+    `takes_frames` is False for a sink of events alone. An outage is logged once when it begins and once, when the sink
+    has been working again for STEADY_AFTER, that it is over; until then the waits between the tries go on growing.
     """
 
     def __init__(self, sink: Sink, clock: Clock) -> None:
@@ -35,6 +39,8 @@ class Outlet:
         self._clock = clock
         self._waiting: deque[Event] = deque()
         self._backoff = Backoff()
+        self._is_open = True
+        self._works_since: float | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +62,7 @@ class Outlet:
                 self._lost(error)
             else:
                 self.frames_taken += 1
+                self._works()
                 return True
         self.frames_refused += 1
         return False
@@ -79,6 +86,7 @@ class Outlet:
                 return
             self._waiting.popleft()
             self.events_taken += 1
+            self._works()
 
     def close(self) -> None:
         """One last try to hand over what waits, whatever the back-off says, then close. Never raises SinkError."""
@@ -94,24 +102,37 @@ class Outlet:
             log.error("%s: %s", self.name, error)
 
     def _usable(self) -> bool:
-        if self._backoff.since is None:
+        """Whether the sink is open; opens it where it is time to."""
+        if self._is_open:
             return True
-        now = self._clock.monotonic()
-        if self._backoff.remaining(now) > 0:
+        if self._backoff.remaining(self._clock.monotonic()) > 0:
             return False
         try:
             self._sink.open()
         except SinkError as error:
             self._lost(error)
             return False
-        self.trouble = ""
-        log.warning("%s: back after %.1f s", self.name, self._backoff.succeeded(now))
+        self._is_open = True
         return True
+
+    def _works(self) -> None:
+        """Note that the sink took something."""
+        if self._backoff.since is None:
+            return
+        now = self._clock.monotonic()
+        if self._works_since is None:
+            self._works_since = now
+            self.trouble = ""
+        elif now - self._works_since >= STEADY_AFTER:
+            log.warning("%s: back after %.1f s", self.name, self._works_since - self._backoff.since)
+            self._backoff.succeeded(now)
 
     def _lost(self, error: SinkError) -> None:
         if self._backoff.since is None:
             log.error("%s: %s", self.name, error)
         self.trouble = str(error)
+        self._is_open = False
+        self._works_since = None
         self._backoff.failed(self._clock.monotonic())
         try:
             self._sink.close()

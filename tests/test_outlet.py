@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from itertools import pairwise
+
+import pytest
+
 from edgecam.errors import SinkError
-from edgecam.outlet import EVENTS_KEPT, Outlet
+from edgecam.outlet import EVENTS_KEPT, STEADY_AFTER, Outlet
 from edgecam.ports import Sink
 from edgecam.testing import ManualClock, RecordingSink, make_frame
 from edgecam.types import AnnotatedFrame, BBox, Event, EventType
@@ -110,3 +115,56 @@ def test_a_sink_of_events_alone_never_costs_a_frame() -> None:
     outlet.open()
     outlet.publish(make_event(0))
     assert outlet.write(annotated(0))
+
+
+class BufferingSink(Sink):
+    """As an encoder: on a full disk it takes a frame after each opening, and fails with the next."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.full = True
+        self.opened: list[float] = []
+        self._clock = clock
+        self._buffered = 0
+
+    def open(self) -> None:
+        self.opened.append(self._clock.monotonic())
+        self._buffered = 0
+
+    def write(self, annotated: AnnotatedFrame) -> None:
+        self._buffered += 1
+        if self.full and self._buffered > 1:
+            raise SinkError("the disk is full")
+
+
+def test_an_outage_is_said_once_though_each_try_succeeds_at_first(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    clock = ManualClock()
+    sink = BufferingSink(clock)
+    outlet = Outlet(sink, clock)
+    outlet.open()
+    for second in range(200):
+        outlet.write(annotated(second))
+        clock.advance(1.0)
+    assert caplog.messages == ["BufferingSink: the disk is full"]
+    assert [after - before for before, after in pairwise(sink.opened)] == [2, 3, 5, 9, 17, 31, 31, 31, 31, 31]
+    sink.full = False
+    for second in range(60):
+        outlet.write(annotated(200 + second))
+        clock.advance(1.0)
+    assert len(caplog.messages) == 2
+    assert "BufferingSink: back after" in caplog.messages[1]
+    assert outlet.trouble == ""
+
+
+def test_after_a_while_a_new_fault_is_an_outage_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    sink, clock = RecordingSink(), ManualClock()
+    outlet = Outlet(sink, clock)
+    outlet.open()
+    for _ in range(2):
+        sink.refuse.append(SinkError("gone"))
+        assert not outlet.write(annotated(0))
+        clock.advance(1.1)
+        assert outlet.write(annotated(1)), "the first wait is one second again"
+        clock.advance(STEADY_AFTER)
+        assert outlet.write(annotated(2))
+    assert caplog.messages == ["RecordingSink: gone", "RecordingSink: back after 1.1 s"] * 2
