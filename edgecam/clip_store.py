@@ -32,8 +32,9 @@ _STORED = """
         SELECT group_concat(label, char(10)) FROM clip_events JOIN events ON events.id = event_id
         WHERE clip_id = clips.id
     )
-    FROM clips WHERE end_time IS NOT NULL AND kind = ? ORDER BY rowid
+    FROM clips WHERE end_time IS NOT NULL AND kind = ? AND NOT leaving ORDER BY rowid
 """
+_CLAIM = "UPDATE clips SET leaving = 1 WHERE id = ? AND end_time IS NOT NULL AND (NOT kept OR ?)"
 _PAGE = 1000
 """Clips read at once: a reader that takes its time must not make the write-ahead log grow."""
 
@@ -128,10 +129,29 @@ class ClipStore:
         with self._faults(), transaction(self._opened):
             self._opened.execute(_LINK, (event_id, clip_id))
 
-    def keep(self, clip_id: str, kept: bool) -> None:  # noqa: FBT001 (it is what is set)
-        """Make a clip a favourite, or no longer."""
+    def keep(self, clip_id: str, kept: bool) -> bool:  # noqa: FBT001 (it is what is set)
+        """Make a clip a favourite, or no longer; False where there is none, or it is being deleted."""
+        query = "UPDATE clips SET kept = ? WHERE id = ? AND NOT leaving"
         with self._faults(), transaction(self._opened):
-            self._opened.execute("UPDATE clips SET kept = ? WHERE id = ?", (kept, clip_id))
+            return self._opened.execute(query, (kept, clip_id)).rowcount > 0
+
+    def claim(self, clip_ids: Iterable[str], *, favourites: bool = False) -> list[ClipRow]:
+        """Say that these clips are about to be deleted; returns those that are to be.
+
+        From now on they are not among the clips, but in `claimed` until they are `removed`: what a crash interrupts can
+        be completed. Clips that grow are not claimed, favourites only if asked for, also where they have become one a
+        moment ago.
+        """
+        ids = list(clip_ids)
+        with self._faults(), transaction(self._opened):
+            for clip_id in ids:
+                self._opened.execute(_CLAIM, (clip_id, favourites))
+        wanted = set(ids)
+        return [clip for clip in self.claimed() if clip.clip_id in wanted]
+
+    def claimed(self) -> list[ClipRow]:
+        """The clips that are being deleted."""
+        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE leaving ORDER BY rowid")]  # noqa: S608 (a constant)
 
     def removed(self, clip_ids: Iterable[str]) -> None:
         """The files of these clips are gone."""
@@ -165,16 +185,36 @@ class ClipStore:
             "start_time < ?": None if until is None else until.timestamp(),
         }
         given = {condition: value for condition, value in wanted.items() if value is not None}
-        where = " AND ".join(["rowid > ?", *given])
+        where = " AND ".join(["NOT leaving AND rowid > ?", *given])
         query = f"SELECT rowid, {_COLUMNS} FROM clips WHERE {where} ORDER BY rowid LIMIT {_PAGE}"  # noqa: S608 (no input in it)
         last = -1
         while rows := self._rows(query, last, *given.values()):
             yield from (_clip(row[1:]) for row in rows)
             last = rows[-1][0]
 
+    def growing(self) -> list[ClipRow]:
+        """The clips that are not whole yet, or never will be: a crash leaves such."""
+        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY rowid")]  # noqa: S608 (a constant)
+
+    def in_folder(self, folder: Path) -> dict[str, ClipRow]:
+        """The clips in a folder, itself relative to the data folder, by file name; also those being deleted."""
+        query = f"SELECT {_COLUMNS} FROM clips WHERE path > ? AND path < ?"  # noqa: S608 (a constant)
+        rows = map(_clip, self._rows(query, f"{folder.as_posix()}/", f"{folder.as_posix()}0"))
+        return {clip.path.name: clip for clip in rows if clip.path.parent == folder}
+
+    def total_bytes(self) -> int:
+        """What all clips take that are whole."""
+        return int(self._rows("SELECT coalesce(sum(bytes), 0) FROM clips WHERE NOT leaving")[0][0])
+
+    def measured(self, clip_id: str, size_bytes: int) -> None:
+        """A clip takes so much, whatever was thought before."""
+        with self._faults(), transaction(self._opened):
+            self._opened.execute("UPDATE clips SET bytes = ? WHERE id = ?", (size_bytes, clip_id))
+
     def of_event(self, event_id: str) -> list[ClipRow]:
         """The clips that show an event, in the order of recording."""
-        query = f"SELECT {_COLUMNS} FROM clip_events JOIN clips ON id = clip_id WHERE event_id = ? ORDER BY clips.rowid"  # noqa: S608 (no input in it)
+        joined = f"SELECT {_COLUMNS} FROM clip_events JOIN clips ON id = clip_id"  # noqa: S608 (a constant)
+        query = f"{joined} WHERE event_id = ? AND NOT leaving ORDER BY clips.rowid"
         return [_clip(row) for row in self._rows(query, event_id)]
 
     def events_of(self, clip_id: str) -> list[str]:

@@ -61,10 +61,13 @@ MIGRATIONS = (
         bytes INTEGER NOT NULL,
         kept INTEGER NOT NULL DEFAULT 0,
         cut TEXT,
-        kind TEXT NOT NULL
+        kind TEXT NOT NULL,
+        leaving INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX clips_by_start ON clips (start_time);
+    CREATE INDEX clips_by_path ON clips (path);
     CREATE INDEX open_clips ON clips (id) WHERE end_time IS NULL;
+    CREATE INDEX leaving_clips ON clips (id) WHERE leaving;
     CREATE TABLE clip_events (
         event_id TEXT NOT NULL,
         clip_id TEXT NOT NULL,
