@@ -50,7 +50,7 @@ class _Sinks(NamedTuple):
         return sorted_out
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return len(self.stores) + len(self.here)
 
 
@@ -167,16 +167,15 @@ class OutputWorker(Worker):
         arrived = self._analyses.take()
         self._pending.extend(arrived)
         events = [event for analysis in arrived for event in analysis.events]
-        if events and self._of_events.count:
+        if events and self._of_events.number:
             self._tell_at_once(events)
         return bool(arrived)
 
     def _tell_at_once(self, events: Sequence[Event]) -> None:
         told = self._of_events
-        receipts = [Receipt(told.count, partial(self._note_event, event)) for event in events]
+        receipts = [Receipt(told.number, partial(self._note_event, event)) for event in events]
         for store in told.stores:
-            for event, receipt in zip(events, receipts, strict=True):
-                store.publish(event, receipt)
+            store.publish(*zip(events, receipts, strict=True))
         for store in told.stores:
             store.settle_within(EVENT_WAIT)
         for outlet in told.here:
@@ -197,7 +196,7 @@ class OutputWorker(Worker):
 
     def _hand_on(self, annotated: AnnotatedFrame) -> None:
         sinks = self._of_frames
-        receipt = Receipt(sinks.count, partial(self._settled, annotated.frame.timestamp))
+        receipt = Receipt(sinks.number, partial(self._settled, annotated.frame.timestamp))
         for store in sinks.stores:
             if not self._offer(store, annotated, receipt):
                 store.refuse(receipt)
@@ -225,7 +224,7 @@ class OutputWorker(Worker):
         self._before = self._pending.popleft()
         for event in self._before.events:
             for store in self._of_frames.stores:
-                store.publish(event, Receipt(1, bool))
+                store.publish((event, Receipt(1, lambda _taken: None)))
             for outlet in self._of_frames.here:
                 outlet.publish(event)
 
