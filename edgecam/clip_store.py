@@ -192,6 +192,11 @@ class ClipStore:
             yield from (_clip(row[1:]) for row in rows)
             last = rows[-1][0]
 
+    def clip(self, clip_id: str) -> ClipRow | None:
+        """The clip of this id, also one that is being deleted."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM clips WHERE id = ?", clip_id)  # noqa: S608 (a constant)
+        return _clip(rows[0]) if rows else None
+
     def growing(self) -> list[ClipRow]:
         """The clips that are not whole yet, or never will be: a crash leaves such."""
         return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY rowid")]  # noqa: S608 (a constant)

@@ -12,8 +12,10 @@ def frigate_message(before: Document | None, after: Document) -> dict[str, Any]:
     """What `<prefix>/events` says of one event message, as Frigate documents it
     (https://docs.frigate.video/integrations/mqtt/): `type`, and the object `before` and `after` it.
 
-    Both are documents as `event_document` makes them, those of a journal with `snapshot` (a path or None) and `cut`;
-    keys that an older edgecam did not write may be missing. `before` is the event's last document, None where there is
+    Both are documents as `event_document` makes them, those of a journal with `snapshot` and `clip` (a path or None)
+    and `cut`; keys that an older edgecam did not write may be missing. `has_clip` says that a clip of the event has
+    begun: it grows, or is finished. The event does not wait for that, so it is false in a `new`, as a rule, and true
+    from the next message on; an event that is told while the disk takes no clips has none. `before` is the event's last document, None where there is
     none: then the object stands in `before` as it was before it was announced, so that consumers which compare the two
     see it enter its zones.
     """
@@ -55,7 +57,7 @@ def _object(document: Document) -> dict[str, Any]:
         "entered_zones": list(document.get("entered_zones", ())),
         "thumbnail": None,
         "has_snapshot": bool(document.get("snapshot")),
-        "has_clip": False,
+        "has_clip": bool(document.get("clip")),
         "active": not stationary,
         "stationary": stationary,
         "motionless_count": document.get("motionless_count", 0),
@@ -85,6 +87,7 @@ def _unannounced() -> dict[str, Any]:
         "current_zones": [],
         "entered_zones": [],
         "has_snapshot": False,
+        "has_clip": False,
         "active": True,
         "stationary": False,
         "motionless_count": 0,

@@ -37,7 +37,9 @@ _RECORD = """
         best_frame = excluded.best_frame, best_box = excluded.best_box,
         snapshot = coalesce(excluded.snapshot, snapshot), cut = NULL, data = excluded.data
 """
-_SELECT = "SELECT data, end_time, snapshot, cut FROM events"
+_CLIP = "SELECT path FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = {} ORDER BY clips.rowid LIMIT 1"
+_SELECT = f"SELECT data, end_time, snapshot, cut, ({_CLIP.format('events.id')}) FROM events"  # noqa: S608 (constants)
+_TOLD = "SELECT data, end_time, snapshot, cut, json_extract(data, '$.clip') FROM events"
 
 
 class Journal:
@@ -90,20 +92,22 @@ class Journal:
     def record(self, document: Mapping[str, Any], snapshot: Path | None = None) -> None:
         """Take one event message, as `event_document` makes it; the latest of an event is what is remembered.
 
-        `snapshot` is the event's picture, if there is one; an earlier one is not forgotten.
+        `snapshot` is the event's picture, if there is one; an earlier one is not forgotten. `clip` is added to the
+        document: the path of the first clip that a ClipStore knows to show the event, None while there is none.
         """
-        row = dict(document) | {
-            "best_frame": document["best"]["frame"],
-            "best_box": json.dumps(document["best"]["box"]),
-            "snapshot": None if snapshot is None else str(snapshot),
-            "data": json.dumps(document, ensure_ascii=False, allow_nan=False),
-        }
-        del row["best"], row["box"]
         with self._faults(), transaction(self._opened):
+            known = dict(document) | {"clip": self._clip(document["id"])}
+            row = known | {
+                "best_frame": document["best"]["frame"],
+                "best_box": json.dumps(document["best"]["box"]),
+                "snapshot": None if snapshot is None else str(snapshot),
+                "data": json.dumps(known, ensure_ascii=False, allow_nan=False),
+            }
+            del row["best"], row["box"]
             before = self._recorded(document["id"]) if self._outbox else None
             self._opened.execute(_RECORD, row)
             if self._outbox:
-                self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | dict(document))
+                self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known)
 
     def events(
         self,
@@ -115,8 +119,9 @@ class Journal:
     ) -> Iterator[dict[str, Any]]:
         """The events that match, in the order in which they were first recorded; with `limit` the newest so many.
 
-        Each is the last message's document with `snapshot` and `cut` (why an event has no proper end) added. `since`
-        and `until` carry a time zone and speak of the event's start; the latter is not included.
+        Each is the last message's document with `snapshot`, `clip` (the first one, as things are now, relative to the
+        data folder) and `cut` (why an event has no proper end) added. `since` and `until` carry a time zone and speak
+        of the event's start; the latter is not included.
         """
         wanted = {
             "label = ?": label,
@@ -127,7 +132,7 @@ class Journal:
         given = {condition: value for condition, value in wanted.items() if value is not None}
         where = f" WHERE {' AND '.join(given)}" if given else ""
         newest = f"SELECT *, rowid AS place FROM events{where} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 (no input in it)
-        query = _SELECT.replace("events", f"({newest})") + " ORDER BY place"
+        query = _SELECT.replace("FROM events", f"FROM ({newest}) AS events") + " ORDER BY place"
         with self._faults():
             for row in self._opened.execute(query, [*given.values(), -1 if limit is None else limit]):
                 yield _document(row)
@@ -151,16 +156,22 @@ class Journal:
         progress would be marked as well.
         """
         with self._faults(), transaction(self._opened):
-            rows = self._opened.execute(f"{_SELECT} WHERE end_time IS NULL ORDER BY rowid").fetchall()
+            rows = self._opened.execute(f"{_TOLD} WHERE end_time IS NULL ORDER BY rowid").fetchall()
             query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
             self._opened.execute(query, (reason,))
             for before in map(_document, rows if self._outbox else ()):
-                self._tell(before, before | {"type": "end", "end_time": before["frame_time"], "cut": reason})
+                clip = self._clip(before["id"])
+                after = {"type": "end", "end_time": before["frame_time"], "cut": reason, "clip": clip}
+                self._tell(before, before | after)
         return len(rows)
 
     def _recorded(self, event_id: str) -> dict[str, Any] | None:
-        row = self._opened.execute(f"{_SELECT} WHERE id = ?", (event_id,)).fetchone()
+        row = self._opened.execute(f"{_TOLD} WHERE id = ?", (event_id,)).fetchone()
         return None if row is None else _document(row)
+
+    def _clip(self, event_id: str) -> str | None:
+        row = self._opened.execute(_CLIP.format("?"), (event_id,)).fetchone()
+        return None if row is None else str(row[0])
 
     def _tell(self, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
         message = json.dumps(frigate_message(before, after), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -203,7 +214,7 @@ class Journal:
         return kind(f"journal {self._path}: {reason}")
 
 
-def _document(row: tuple[str, float | None, str | None, str | None]) -> dict[str, Any]:
-    data, end_time, snapshot, cut = row
+def _document(row: tuple[str, float | None, str | None, str | None, str | None]) -> dict[str, Any]:
+    data, end_time, snapshot, cut, clip = row
     document: dict[str, Any] = json.loads(data)
-    return document | {"end_time": end_time, "snapshot": snapshot, "cut": cut}
+    return document | {"end_time": end_time, "snapshot": snapshot, "cut": cut, "clip": clip}

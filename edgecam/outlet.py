@@ -64,6 +64,8 @@ class Outlet:
                 self.frames_taken += 1
                 self._works()
                 return True
+        else:
+            self._sink.meanwhile(annotated)
         self.frames_refused += 1
         return False
 

@@ -102,6 +102,9 @@ class Sink(Device):
     def write(self, annotated: AnnotatedFrame) -> None:
         """Take one frame. The picture is read-only and may be kept. Raises SinkError."""
 
+    def meanwhile(self, annotated: AnnotatedFrame) -> None:
+        """Look at one frame while the sink is closed after a fault, soon to be opened again. Touches no disk."""
+
     def publish(self, event: Event) -> None:
         """Take one event; a sink that takes frames was given the one it speaks of just before. Raises SinkError."""
 

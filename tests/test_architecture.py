@@ -19,8 +19,8 @@ LAYERS = [
         "zones",
     },
     {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
-    {"cameras", "capture", "detection", "detectors", "evaluation", "mqtt", "output", "publisher", "recording",
-     "sinks", "storing", "testing"},
+    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "housekeeping", "mqtt", "output",
+     "publisher", "recording", "sinks", "storing", "testing", "thinning"},
     {"app", "benchmark", "demonstration", "messaging", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
@@ -28,7 +28,7 @@ RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
 LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt", "recording"}
 DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "paho", "picamera2", "pygame", "tflite_runtime"}
-THREADS = {"capture", "detection", "output", "publisher", "storing"}
+THREADS = {"capture", "detection", "housekeeping", "output", "publisher", "storing"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

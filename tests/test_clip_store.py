@@ -162,8 +162,11 @@ def test_a_store_and_the_journal_write_to_the_same_file(path: Path) -> None:
 def test_a_journal_of_before_clips_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as before:
         before.setattr(journal_schema, "MIGRATIONS", journal_schema.MIGRATIONS[:2])
-        with Journal(path) as journal:
-            journal.record(event("e1"))
+        Journal(path).open()
+    with sqlite3.connect(path) as old:
+        values = ("e1", "front", "dog", 0.5, 0.5, 1, 1.0, 2.0, 3.0, 1, 1, "[]", None, None, '{"id": "e1"}')
+        old.execute(f"INSERT INTO events VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 (question marks)
+    old.close()
     with pytest.raises(InputError, match="is of schema 2, this edgecam reads "):
         ClipStore(path, read_only=True).open()
     with ClipStore(path) as store, Journal(path) as journal:

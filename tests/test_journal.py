@@ -65,14 +65,14 @@ def ids(found: Iterator[dict[str, Any]]) -> list[str]:
 
 def test_an_event_is_remembered_with_all_its_message_says(journal: Journal) -> None:
     journal.record(document())
-    assert list(journal.events()) == [document() | {"snapshot": None, "cut": None}]
+    assert list(journal.events()) == [document() | {"snapshot": None, "clip": None, "cut": None}]
 
 
 def test_a_later_message_replaces_the_earlier_one(journal: Journal, path: Path) -> None:
     journal.record(document(), snapshot=Path("a.jpg"))
     journal.record(document(type="update", score=0.8, label="dog"))
     journal.record(document(end=9.0, top_score=0.9))
-    assert list(journal.events()) == [document(end=9.0, top_score=0.9) | {"snapshot": "a.jpg", "cut": None}]
+    assert list(journal.events()) == [document(end=9.0, top_score=0.9) | {"snapshot": "a.jpg", "clip": None, "cut": None}]
     columns = "label, score, top_score, start_time, frame_time, end_time, frame, best_frame, best_box, track_id"
     with sqlite3.connect(path) as foreign:
         row = foreign.execute(f"SELECT {columns} FROM events").fetchone()  # noqa: S608 (a constant)

@@ -333,7 +333,7 @@ def test_the_journal_has_each_message_when_it_is_told(tmp_path: Path) -> None:
         for part in story():
             tell(sink, part)
             if isinstance(part, Event):
-                assert list(reader.events()) == [event_document(part) | {"snapshot": None, "cut": None}]
+                assert list(reader.events()) == [event_document(part) | {"snapshot": None, "clip": None, "cut": None}]
 
 
 def test_the_journal_notes_the_snapshot_once_it_is_there(tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ class FragmentWriter:
         self._fd = -1
         self._failed = ""
 
+    @property
+    def end(self) -> float | None:
+        """Up to which timestamp the clip is in the file; None while nothing is."""
+        return None if self._header is None else self._header.start + self._index.ticks / TICKS
+
     def write(self, packets: Iterable[Packet]) -> None:
         """Take the next packets. The first of all is to be a keyframe: what comes before it is left out."""
         before = self._fragments

@@ -10,6 +10,7 @@ from edgecam.ports import Sink
 
 #: Kind -> where its class is. Device libraries are needed only by the kind in use.
 SINKS = {
+    "clips": "edgecam.sinks.clips:ClipSink",
     "display": "edgecam.sinks.display:DisplaySink",
     "journal": "edgecam.sinks.journal:JournalSink",
     "jsonl": "edgecam.sinks.jsonl:JsonLinesSink",

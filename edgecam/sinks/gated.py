@@ -33,6 +33,10 @@ class GatedSink(Sink):
         if self._follow():
             self._sink.write(annotated)
 
+    def meanwhile(self, annotated: AnnotatedFrame) -> None:
+        if self._switches[self._switch]:
+            self._sink.meanwhile(annotated)
+
     def publish(self, event: Event) -> None:
         if self._follow():
             self._sink.publish(event)

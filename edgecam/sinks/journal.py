@@ -15,8 +15,8 @@ from edgecam.types import Event
 class JournalSink(Sink):
     """Records each event message in the journal; it is on the disk before `publish` returns.
 
-    `snapshots` is the folder of a SnapshotSink: the event's picture is noted as soon as it lies there. Several cameras
-    may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
+    `snapshots` is the folder of a SnapshotSink: the event's picture is noted as soon as it lies there. So is its clip,
+    from the next message on after a ClipSink has begun it: no event waits for that. Several cameras may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
     then called, in the caller's thread, once it lies there.
     """
 

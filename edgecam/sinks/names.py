@@ -29,5 +29,11 @@ def requested_path(folder: Path, camera: str, taken: float) -> Path:
     return _day(folder, camera, taken) / f"{taken:.3f}-requested.jpg"
 
 
+def clip_path(folder: Path, camera: str, started: float, clip_id: str) -> Path:
+    """Where a clip lies: FOLDER/CAMERA/2026-11-30/13-05-59-ID.mp4, by the local time of its start, Unix seconds."""
+    time = datetime.fromtimestamp(started, UTC).astimezone()
+    return _day(folder, camera, started) / f"{time:%H-%M-%S}-{safe_name(clip_id)}.mp4"
+
+
 def _day(folder: Path, camera: str, unix: float) -> Path:
     return folder / safe_name(camera) / f"{datetime.fromtimestamp(unix, UTC).astimezone():%Y-%m-%d}"
