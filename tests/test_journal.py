@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -72,7 +73,8 @@ def test_a_later_message_replaces_the_earlier_one(journal: Journal, path: Path) 
     journal.record(document(), snapshot=Path("a.jpg"))
     journal.record(document(type="update", score=0.8, label="dog"))
     journal.record(document(end=9.0, top_score=0.9))
-    assert list(journal.events()) == [document(end=9.0, top_score=0.9) | {"snapshot": "a.jpg", "clip": None, "cut": None}]
+    found = {"snapshot": "a.jpg", "clip": None, "cut": None}
+    assert list(journal.events()) == [document(end=9.0, top_score=0.9) | found]
     columns = "label, score, top_score, start_time, frame_time, end_time, frame, best_frame, best_box, track_id"
     with sqlite3.connect(path) as foreign:
         row = foreign.execute(f"SELECT {columns} FROM events").fetchone()  # noqa: S608 (a constant)
@@ -423,8 +425,12 @@ def test_a_journal_of_the_first_schema_is_brought_up_to_date_with_its_events(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(journal_schema, "MIGRATIONS", journal_schema.MIGRATIONS[:1])
-        with Journal(path) as journal:
-            journal.record(document())
+        Journal(path).open()
+    data = json.dumps(document())
+    with closing(sqlite3.connect(path)) as connection:
+        values = ("1.0-a", "front", "dog", 0.75, 0.8, 7, 5.0, 6.0, None, 3, 3, "[]", None, None, data)
+        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        connection.commit()
     with pytest.raises(SinkError, match="is of schema 1"):
         Outbox(path).open()
     with Journal(path, outbox=True) as journal:

@@ -198,13 +198,13 @@ def test_a_folder_without_write_permission_is_a_sink_error(make: SinkMaker, tmp_
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB of its own."""
+    """A file system of 4 MiB of its own."""
     if shutil.which("mount") is None:
         pytest.skip("cannot mount a small disk to fill: there is no mount command here")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "edgecam-test", folder], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "edgecam-test", folder], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small disk to fill ({mounted.stderr.strip() or 'not permitted'})")
