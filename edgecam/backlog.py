@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Condition, Lock
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ class Backlog:
         self.events_lost = 0
         self._frames = frames
         self._items: deque[Item] = deque()
-        self._in_hand: Item | None = None
+        self._in_hand: list[Item] = []
         self._waiting_frames = 0
         self._changed = Condition()
         self._patient = True
@@ -92,17 +92,22 @@ class Backlog:
             if self._left or not room:
                 return False
             self._waiting_frames += 1
-            self._add(Item(annotated, receipt))
+            self._items.append(Item(annotated, receipt))
+            self._changed.notify_all()
             return True
 
-    def put_event(self, event: Event, receipt: Receipt) -> None:
-        """Add an event. Never waits."""
+    def put_events(self, events: Iterable[tuple[Event, Receipt]]) -> None:
+        """Add events, which may then be taken together. Never waits."""
+        lost: list[Item] = []
         with self._changed:
-            self._add(Item(event, receipt))
-            lost = self._items.pop() if self._left else self._overflow()
-            self.events_lost += lost is not None
-        if lost is not None:
-            lost.receipt.settle(False)
+            for event, receipt in events:
+                self._items.append(Item(event, receipt))
+                out = self._items.pop() if self._left else self._overflow()
+                lost += [] if out is None else [out]
+            self.events_lost += len(lost)
+            self._changed.notify_all()
+        for item in lost:
+            item.receipt.settle(False)
 
     def take(self, timeout: float) -> Item | None:
         """The oldest item, which stays in hand until it is `finished`; None on time-out.
@@ -115,17 +120,27 @@ class Backlog:
                 if self._closed:
                     raise RingClosed
                 return None
-            self._in_hand = item = self._items.popleft()
+            item = self._items.popleft()
+            self._in_hand = [item]
             self._waiting_frames -= isinstance(item.part, AnnotatedFrame)
             self._changed.notify_all()
             return item
 
-    def finished(self, taken: bool) -> None:  # noqa: FBT001 (it is the answer)
-        """Say what became of the item in hand."""
+    def take_along(self, most: int) -> list[Event]:
+        """The events right behind what was taken, at most so many; they are in hand as well. Never waits."""
         with self._changed:
-            item, self._in_hand = self._in_hand, None
+            events: list[Event] = []
+            while len(events) < most and self._items and isinstance(event := self._items[0].part, Event):
+                events.append(event)
+                self._in_hand.append(self._items.popleft())
+            return events
+
+    def finished(self, taken: bool) -> None:  # noqa: FBT001 (it is the answer)
+        """Say what became of all that is in hand."""
+        with self._changed:
+            items, self._in_hand = self._in_hand, []
             self._changed.notify_all()
-        if item is not None:
+        for item in items:
             item.receipt.settle(taken)
 
     def wait_idle(self, timeout: float) -> bool:
@@ -145,9 +160,9 @@ class Backlog:
         """Say that nobody will take any more. What is left, also in hand, was not taken; its events are lost."""
         with self._changed:
             self._left = True
-            left = [*([self._in_hand] if self._in_hand else []), *self._items]
+            left = [*self._in_hand, *self._items]
             self._items.clear()
-            self._in_hand = None
+            self._in_hand = []
             self._waiting_frames = 0
             self.events_lost += sum(isinstance(item.part, Event) for item in left)
             self._changed.notify_all()
@@ -155,11 +170,7 @@ class Backlog:
             item.receipt.settle(False)
 
     def _is_idle(self) -> bool:
-        return self._left or (not self._items and self._in_hand is None)
-
-    def _add(self, item: Item) -> None:
-        self._items.append(item)
-        self._changed.notify_all()
+        return self._left or (not self._items and not self._in_hand)
 
     def _overflow(self) -> Item | None:
         """Take out the oldest event where there are too many; the frames among them are few."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -95,19 +95,27 @@ class Journal:
         `snapshot` is the event's picture, if there is one; an earlier one is not forgotten. `clip` is added to the
         document: the path of the first clip that a ClipStore knows to show the event, None while there is none.
         """
+        self.record_all([(document, snapshot)])
+
+    def record_all(self, messages: Iterable[tuple[Mapping[str, Any], Path | None]]) -> None:
+        """Take several as `record` does one, in one commit: all or none."""
         with self._faults(), transaction(self._opened):
-            known = dict(document) | {"clip": self._clip(document["id"])}
-            row = known | {
-                "best_frame": document["best"]["frame"],
-                "best_box": json.dumps(document["best"]["box"]),
-                "snapshot": None if snapshot is None else str(snapshot),
-                "data": json.dumps(known, ensure_ascii=False, allow_nan=False),
-            }
-            del row["best"], row["box"]
-            before = self._recorded(document["id"]) if self._outbox else None
-            self._opened.execute(_RECORD, row)
-            if self._outbox:
-                self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known)
+            for document, snapshot in messages:
+                self._record(document, snapshot)
+
+    def _record(self, document: Mapping[str, Any], snapshot: Path | None) -> None:
+        known = dict(document) | {"clip": self._clip(document["id"])}
+        row = known | {
+            "best_frame": document["best"]["frame"],
+            "best_box": json.dumps(document["best"]["box"]),
+            "snapshot": None if snapshot is None else str(snapshot),
+            "data": json.dumps(known, ensure_ascii=False, allow_nan=False),
+        }
+        del row["best"], row["box"]
+        before = self._recorded(document["id"]) if self._outbox else None
+        self._opened.execute(_RECORD, row)
+        if self._outbox:
+            self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known)
 
     def events(
         self,
@@ -198,7 +206,7 @@ class Journal:
         if outdated(self._opened):
             migrate(self._opened)
         if not self._read_only:
-            make_room(self._opened)
+            make_room(self._opened, self._path)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

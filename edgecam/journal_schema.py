@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 APPLICATION_ID = 0x65646763
@@ -12,7 +13,9 @@ APPLICATION_ID = 0x65646763
 BUSY_TIMEOUT = 5.0
 """Seconds for which a record waits for another writer."""
 _LOG_PAGES = 280
-"""About what the write-ahead log grows to before the outbox's connection folds it into the file."""
+"""About what the write-ahead log grows to before the outbox's connection folds it into the file: 1.1 MB."""
+_ROOM_BYTES = 100_000_000
+"""Where less is free, it is not for the log."""
 
 MIGRATIONS = (
     """
@@ -143,21 +146,23 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def make_room(connection: sqlite3.Connection) -> None:
+def make_room(connection: sqlite3.Connection, path: Path) -> None:
     """Let the write-ahead log have its full length from the start: to write over what is there takes a disk a fraction
     of the time that it takes to make a file longer (ext4, here: 0.2 ms against 1.8), and an event waits for it.
 
     SQLite keeps the log's length when it begins again at its front; so it is filled once, with commits that change
-    nothing and that nobody waits for.
+    nothing and that nobody waits for. On a disk with little space, or beside another writer, it stays as it is.
     """
+    if shutil.disk_usage(path.parent).free < _ROOM_BYTES:
+        return
     version = pragma(connection, "user_version")
     connection.execute("PRAGMA synchronous = OFF")
-    try:
+    with suppress(sqlite3.OperationalError):
         for _ in range(_LOG_PAGES):
             connection.execute(f"PRAGMA user_version = {version}")
-    finally:
-        connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    connection.execute("PRAGMA synchronous = FULL")
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from itertools import islice
 
 from edgecam.backoff import Backoff
 from edgecam.errors import SinkError
@@ -17,6 +18,8 @@ STEADY_AFTER = 10.0
 that on a full disk every try succeeds at first. A fault before that belongs to the same outage."""
 EVENTS_KEPT = 10_000
 """Events held for a sink that is down; beyond it the oldest goes and `events_lost` counts it."""
+EVENTS_TOGETHER = 100
+"""Most events in one operation of a sink that takes several at once."""
 
 
 class Outlet:
@@ -69,10 +72,10 @@ class Outlet:
         self.frames_refused += 1
         return False
 
-    def publish(self, event: Event) -> bool:
-        """Hand over an event, after those still waiting; False where the sink is down: it is kept."""
-        self._waiting.append(event)
-        if len(self._waiting) > EVENTS_KEPT:
+    def publish(self, *events: Event) -> bool:
+        """Hand over events, after those still waiting; False where the sink is down: they are kept."""
+        self._waiting.extend(events)
+        while len(self._waiting) > EVENTS_KEPT:
             self._waiting.popleft()
             self.events_lost += 1
         self.flush()
@@ -80,14 +83,17 @@ class Outlet:
 
     def flush(self) -> None:
         """Hand over the events that are waiting, as far as the sink takes them."""
+        most = EVENTS_TOGETHER if self._sink.publishes_together else 1
         while self._waiting and self._usable():
+            events = list(islice(self._waiting, most))
             try:
-                self._sink.publish(self._waiting[0])
+                self._sink.publish_together(events)
             except SinkError as error:
                 self._lost(error)
                 return
-            self._waiting.popleft()
-            self.events_taken += 1
+            for _ in events:
+                self._waiting.popleft()
+            self.events_taken += len(events)
             self._works()
 
     def close(self) -> None:

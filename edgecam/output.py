@@ -175,8 +175,7 @@ class OutputWorker(Worker):
         told = self._of_events
         receipts = [Receipt(told.number, partial(self._note_event, event)) for event in events]
         for store in told.stores:
-            for event, receipt in zip(events, receipts, strict=True):
-                store.publish(event, receipt)
+            store.publish(*zip(events, receipts, strict=True))
         for store in told.stores:
             store.settle_within(EVENT_WAIT)
         for outlet in told.here:
@@ -225,7 +224,7 @@ class OutputWorker(Worker):
         self._before = self._pending.popleft()
         for event in self._before.events:
             for store in self._of_frames.stores:
-                store.publish(event, Receipt(1, lambda _taken: None))
+                store.publish((event, Receipt(1, lambda _taken: None)))
             for outlet in self._of_frames.here:
                 outlet.publish(event)
 

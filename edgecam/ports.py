@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from edgecam.types import AnnotatedFrame, Detection, DetectorInfo, Event, Frame, Inference
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     import numpy as np
@@ -93,6 +94,8 @@ class Sink(Device):
 
     #: True where a call may take as long as a disk does: the sink then gets a thread of its own.
     waits_for_disk: bool = False
+    #: True where `publish_together` is one operation, all or nothing.
+    publishes_together: bool = False
 
     @property
     def name(self) -> str:
@@ -107,6 +110,11 @@ class Sink(Device):
 
     def publish(self, event: Event) -> None:
         """Take one event; a sink that takes frames was given the one it speaks of just before. Raises SinkError."""
+
+    def publish_together(self, events: Sequence[Event]) -> None:
+        """Take several events, in order. Raises SinkError."""
+        for event in events:
+            self.publish(event)
 
 
 class Clock(ABC):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from edgecam.backlog import Backlog, Receipt
-from edgecam.outlet import Outlet
+from edgecam.outlet import EVENTS_TOGETHER, Outlet
 from edgecam.ports import Clock, Sink
 from edgecam.types import AnnotatedFrame, Event
 from edgecam.worker import Worker
@@ -70,7 +70,8 @@ class StoreWorker(Worker):
         if item is None:
             self.outlet.flush()
         elif isinstance(item.part, Event):
-            self._backlog.finished(self.outlet.publish(item.part))
+            together = self._backlog.take_along(EVENTS_TOGETHER - 1)
+            self._backlog.finished(self.outlet.publish(item.part, *together))
         else:
             self._backlog.finished(self.outlet.write(item.part))
 
@@ -87,9 +88,9 @@ class StoreWorker(Worker):
         self._turned_away += 1
         receipt.settle(False)
 
-    def publish(self, event: Event, receipt: Receipt) -> None:
-        """Hand over an event. Never waits."""
-        self._backlog.put_event(event, receipt)
+    def publish(self, *events: tuple[Event, Receipt]) -> None:
+        """Hand over events, which the sink may then take together. Never waits."""
+        self._backlog.put_events(events)
 
     def settle_within(self, timeout: float) -> None:
         """Wait until the sink has taken all it was given, at most `timeout` seconds, and not at all while it lags."""

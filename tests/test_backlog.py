@@ -40,7 +40,7 @@ def names(backlog: Backlog) -> list[str]:
 def test_frames_and_events_keep_their_order() -> None:
     ledger, backlog = Ledger(), Backlog()
     backlog.put_frame(annotated(0), ledger.receipt("f0"), 0.0)
-    backlog.put_event(event(UPDATE, 0), ledger.receipt("e0"))
+    backlog.put_events([(event(UPDATE, 0), ledger.receipt("e0"))])
     backlog.put_frame(annotated(1), ledger.receipt("f1"), 0.0)
     assert names(backlog) == ["frame 0", "event 0", "frame 1"]
     assert ledger.told == {"f0": [True], "e0": [True], "f1": [True]}
@@ -49,7 +49,7 @@ def test_frames_and_events_keep_their_order() -> None:
 def test_frames_are_bounded_and_events_are_kept_beside_them() -> None:
     ledger, backlog = Ledger(), Backlog(frames=2)
     came_in = [backlog.put_frame(annotated(number), ledger.receipt(f"f{number}"), 0.0) for number in range(4)]
-    backlog.put_event(event(UPDATE, 3), ledger.receipt("e3"))
+    backlog.put_events([(event(UPDATE, 3), ledger.receipt("e3"))])
     assert came_in == [True, True, False, False]
     assert ledger.told["f3"] == [], "whoever brought it still has to settle it"
     assert names(backlog) == ["frame 0", "frame 1", "event 3"]
@@ -68,7 +68,7 @@ def test_events_beyond_the_bound_go_oldest_first_and_no_frame_with_them(monkeypa
     ledger, backlog = Ledger(), Backlog(frames=2)
     backlog.put_frame(annotated(0), ledger.receipt("f0"), 0.0)
     for number in range(5):
-        backlog.put_event(event(UPDATE, number), ledger.receipt(f"e{number}"))
+        backlog.put_events([(event(UPDATE, number), ledger.receipt(f"e{number}"))])
     assert backlog.events_lost == 2
     assert ledger.told["e0"] == ledger.told["e1"] == [False]
     assert names(backlog) == ["frame 0", "event 2", "event 3", "event 4"]
@@ -87,12 +87,12 @@ def test_it_is_drained_after_it_was_closed() -> None:
 
 def test_what_the_sink_leaves_behind_was_not_taken() -> None:
     ledger, backlog = Ledger(), Backlog()
-    backlog.put_event(event(UPDATE, 0), ledger.receipt("in hand"))
-    backlog.put_event(event(UPDATE, 1), ledger.receipt("waiting"))
+    backlog.put_events([(event(UPDATE, 0), ledger.receipt("in hand"))])
+    backlog.put_events([(event(UPDATE, 1), ledger.receipt("waiting"))])
     backlog.put_frame(annotated(1), ledger.receipt("frame"), 0.0)
     backlog.take(0.0)
     backlog.leave()
-    backlog.put_event(event(UPDATE, 2), ledger.receipt("late"))
+    backlog.put_events([(event(UPDATE, 2), ledger.receipt("late"))])
     assert not backlog.put_frame(annotated(3), ledger.receipt("late frame"), 0.0)
     backlog.finished(True)
     assert ledger.told.pop("late frame") == []
@@ -103,7 +103,7 @@ def test_what_the_sink_leaves_behind_was_not_taken() -> None:
 def test_it_is_waited_for_only_while_it_keeps_up() -> None:
     ledger, backlog = Ledger(), Backlog()
     assert backlog.wait_idle(0.0)
-    backlog.put_event(event(UPDATE, 0), ledger.receipt("e0"))
+    backlog.put_events([(event(UPDATE, 0), ledger.receipt("e0"))])
     assert not backlog.wait_idle(0.001)
     assert not backlog.wait_idle(3600.0), "this returns at once"
     names(backlog)
@@ -140,7 +140,7 @@ def test_everything_is_settled_exactly_once_whatever_happens(steps: list[str], b
             if not backlog.put_frame(frame, receipt, 0.0):
                 receipt.settle(False)
         elif step == "event":
-            backlog.put_event(message, ledger.receipt(f"e{number}"))
+            backlog.put_events([(message, ledger.receipt(f"e{number}"))])
         elif step == "take":
             backlog.finished(True)
             backlog.take(0.0)

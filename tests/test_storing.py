@@ -55,7 +55,7 @@ def test_frames_and_events_come_to_the_sink_in_order() -> None:
     store = make_store(sink)
     store.setup()
     assert store.offer(annotated(0), receipt(told), 0.0)
-    store.publish(event(EventType.NEW, 0, "e"), receipt(told))
+    store.publish((event(EventType.NEW, 0, "e"), receipt(told)))
     assert store.offer(annotated(1), receipt(told), 0.0)
     store.close()
     for _ in range(3):
@@ -72,7 +72,7 @@ def test_a_broken_sink_refuses_frames_and_gets_its_events_later() -> None:
     store.setup()
     sink.refuse.append(SinkError("a.mp4: cannot write: the disk is full"))
     store.offer(annotated(0), receipt(told), 0.0)
-    store.publish(event(EventType.NEW, 0, "e"), receipt(told))
+    store.publish((event(EventType.NEW, 0, "e"), receipt(told)))
     store.step()
     store.step()
     assert told == [False, False]
@@ -80,7 +80,7 @@ def test_a_broken_sink_refuses_frames_and_gets_its_events_later() -> None:
     clock.advance(1.1)
     store.offer(annotated(1), receipt(told), 0.0)
     store.step()
-    store.publish(event(EventType.END, 1, "e"), receipt(told))
+    store.publish((event(EventType.END, 1, "e"), receipt(told)))
     store.step()
     assert told == [False, False, True, True]
     assert sink.order == ["frame 1", "new e", "end e"]
@@ -115,7 +115,7 @@ def test_what_is_left_is_handed_over_before_the_thread_ends() -> None:
     store.start()
     for number in range(5):
         assert store.offer(annotated(number), receipt(told), 0.0)
-    store.publish(event(EventType.END, 4, "e"), receipt(told))
+    store.publish((event(EventType.END, 4, "e"), receipt(told)))
     store.close()
     sink.release()
     store.join_within(LIMIT)
@@ -159,7 +159,7 @@ def test_what_a_stuck_sink_has_not_taken_is_settled_when_it_is_abandoned() -> No
     store.offer(annotated(0), receipt(told), 0.0)
     assert sink.hangs.wait(LIMIT)
     store.offer(annotated(1), receipt(told), 0.0)
-    store.publish(event(EventType.NEW, 1, "e"), receipt(told))
+    store.publish((event(EventType.NEW, 1, "e"), receipt(told)))
     store.abandon()
     assert told == [False, False, False]
     assert store.events_lost == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgecam.events import event_document
@@ -13,14 +13,16 @@ from edgecam.types import Event
 
 
 class JournalSink(Sink):
-    """Records each event message in the journal; it is on the disk before `publish` returns.
+    """Records each event message in the journal, those of one frame together; on the disk before `publish` returns.
 
     `snapshots` is the folder of a SnapshotSink: the event's picture is noted as soon as it lies there. So is its clip,
-    from the next message on after a ClipSink has begun it: no event waits for that. Several cameras may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
+    from the next message on after a ClipSink has begun it: no event waits for that. Several cameras
+    may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
     then called, in the caller's thread, once it lies there.
     """
 
     waits_for_disk = True
+    publishes_together = True
 
     def __init__(
         self,
@@ -40,8 +42,11 @@ class JournalSink(Sink):
         self._journal.open()
 
     def publish(self, event: Event) -> None:
-        self._journal.record(event_document(event), self._snapshot(event))
-        self.published += 1
+        self.publish_together([event])
+
+    def publish_together(self, events: Sequence[Event]) -> None:
+        self._journal.record_all((event_document(event), self._snapshot(event)) for event in events)
+        self.published += len(events)
         self._on_record()
 
     def close(self) -> None:
