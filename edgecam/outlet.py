@@ -58,6 +58,7 @@ class Outlet:
         """Hand over a frame; False where the sink is down or refused it. A sink of events alone takes any frame."""
         if not self.takes_frames:
             return True
+        self.flush()
         if self._usable():
             try:
                 self._sink.write(annotated)

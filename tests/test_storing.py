@@ -83,7 +83,7 @@ def test_a_broken_sink_refuses_frames_and_gets_its_events_later() -> None:
     store.publish((event(EventType.END, 1, "e"), receipt(told)))
     store.step()
     assert told == [False, False, True, True]
-    assert sink.order == ["frame 1", "new e", "end e"]
+    assert sink.order == ["new e", "frame 1", "end e"]
     assert (store.trouble, store.frames_refused, store.events_lost) == ("", 1, 0)
 
 

@@ -23,6 +23,7 @@ class GrowingClip:
         """`data` is the folder that the row's path starts from; `start` the first packet's timestamp."""
         self.start = start
         self.path = data / row.path
+        self.clip_id = row.clip_id
         self._row = row
         self._stream = stream
         self._store = store
@@ -64,13 +65,13 @@ class GrowingClip:
         if not self._is_written:
             self._info = self._writer.finish()
             self._is_written = True
-        info = self._info
+        info, beside = self._info, boxes_path(self.path)
         if self._boxes is not None:
             self._boxes.close(self.start if info is None else info.end)
         if info is None:
-            boxes_path(self.path).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             self._store.removed([self._row.clip_id])
             return False
-        end = self._row.start + info.duration
-        self._store.finished(self._row.clip_id, end, info.frames, info.bytes, info.cut or None)
+        size = info.bytes + (beside.stat().st_size if beside.is_file() else 0)
+        self._store.finished(self._row.clip_id, self._row.start + info.duration, info.frames, size, info.cut or None)
         return True

@@ -19,12 +19,12 @@ class Interest:
     def __init__(self, post_roll: float) -> None:
         self._post_roll = post_roll
         self._heard: dict[str, float] = {}
-        self._until = float("-inf")
+        self._until: dict[str, float] = {}
 
     @property
     def events(self) -> tuple[str, ...]:
-        """The ids of the events that go on, and do something."""
-        return tuple(self._heard)
+        """The ids of the events of interest: those that go on, and those in their post-roll when last asked."""
+        return *self._heard, *self._until
 
     def take(self, event: Event) -> float | None:
         """Hear of an event; returns since when it is of interest where it has become so now, else None.
@@ -37,8 +37,9 @@ class Interest:
             self._heard.pop(event.event_id, None)
             if known or is_new:
                 last = event.timestamp if event.end is None else event.end
-                self._until = max(self._until, last + self._post_roll)
+                self._until[event.event_id] = last + self._post_roll
             return event.start if is_new else None
+        self._until.pop(event.event_id, None)
         self._heard[event.event_id] = event.timestamp
         if is_new:
             return event.start
@@ -48,13 +49,16 @@ class Interest:
         """Whether a frame of this time is to be recorded."""
         for event_id in [each for each, heard in self._heard.items() if timestamp - heard > SILENT_AFTER]:
             del self._heard[event_id]
-        return bool(self._heard) or timestamp < self._until
+        for event_id in [each for each, until in self._until.items() if timestamp >= until]:
+            del self._until[event_id]
+        return bool(self._heard or self._until)
 
     def limit(self, timestamp: float) -> None:
         """The camera's time begins anew here: what was wanted of another time is not wanted for ever."""
-        self._until = min(self._until, timestamp + self._post_roll)
+        most = timestamp + self._post_roll
+        self._until = {event_id: min(until, most) for event_id, until in self._until.items()}
 
     def forget(self) -> None:
         """Nobody is interested in anything any more."""
         self._heard.clear()
-        self._until = float("-inf")
+        self._until.clear()

@@ -82,7 +82,7 @@ class ClipSink(Sink):
         self._growing: GrowingClip | None = None
         self._unsettled: list[GrowingClip] = []
         self._from = 0.0
-        self._told: set[str] = set()
+        self._continued = ""
         self._is_open = self._failed = False
 
     @property
@@ -107,8 +107,6 @@ class ClipSink(Sink):
                 self._end_stream(annotated.frame.timestamp)
             self._newest = annotated
             wanted = self._growing is not None or self._interest.wants(annotated.frame.timestamp)
-            if not wanted:
-                self._told.clear()
             if wanted or self._pre_roll:
                 self._record(self._stream.encode(annotated))
 
@@ -126,10 +124,8 @@ class ClipSink(Sink):
         since = self._interest.take(event)
         with self._faults():
             if self._growing is not None:
-                if since is not None or event.event_id in self._interest.events:
-                    self._growing.link(event.event_id)
+                self._link(self._growing, event, since)
             elif since is not None:
-                self._told.add(event.event_id)
                 self._from = since - self._pre_roll
                 self._begin_if_recent(event)
 
@@ -149,28 +145,37 @@ class ClipSink(Sink):
             self._forget()
             self._store.close()
 
+    def _link(self, growing: GrowingClip, event: Event, since: float | None) -> None:
+        """The growing clip shows the event; so does the one that it continues, where its pre-roll is in that."""
+        if event.event_id in self._interest.events:
+            growing.link(event.event_id)
+        if since is not None and self._continued and since - self._pre_roll < growing.start:
+            self._store.linked(event.event_id, self._continued)
+
     def _begin_if_recent(self, event: Event) -> None:
         """Begin a clip; not where the event is of long ago, told only now: its end may be the next that is told."""
         newest = self._newest
         if newest is None or newest.frame.timestamp - event.timestamp > self._pre_roll + self._keyframe_interval:
             return
+        self._interest.wants(newest.frame.timestamp)
         if not self._stream.is_open:
             self._record(self._stream.encode(newest))
         else:
             self._begin(self._stream.ring.since(self._from))
 
-    def _begin(self, packets: list[Packet]) -> None:
-        """Begin a clip with these, the first of them a keyframe; without any it begins with the next."""
+    def _begin(self, packets: list[Packet], continued: str = "") -> None:
+        """Begin a clip with these, the first of them a keyframe; without any it begins with the next. `continued` is
+        the id of the one before, where no frame is between the two."""
         if not packets:
             return
+        self._continued = continued
         start, synced = packets[0].timestamp, self._clock.synced()
         started = self._clock.wall(start).timestamp()
         clip_id = self._new_id()
         data, path = self._folder.parent, clip_path(self._folder, self._camera, started, clip_id)
         row = ClipRow(clip_id, self._camera, path.relative_to(data), started, clock_synced=synced)
         self._growing = GrowingClip(data, row, start, self._stream, self._store, **self._files)
-        self._growing.begin([*self._interest.events, *self._told])
-        self._told.clear()
+        self._growing.begin(self._interest.events)
         self._record(packets)
 
     def _record(self, packets: list[Packet]) -> None:
@@ -184,9 +189,10 @@ class ClipSink(Sink):
             wanted = self._interest.wants(packet.timestamp)
             if not wanted or self._is_full(self._growing, packet):
                 self._growing.write(ready)
+                before = self._growing.clip_id
                 self._finish()
                 if wanted:
-                    self._begin(packets[number:])
+                    self._begin(packets[number:], before)
                 return
             ready.append(packet)
         self._growing.write(ready)
@@ -235,7 +241,6 @@ class ClipSink(Sink):
         self._stream.close()
         self._interest.forget()
         self._growing = self._newest = None
-        self._told.clear()
 
     def _require_open(self) -> None:
         if not self._is_open:
