@@ -15,9 +15,10 @@ def frigate_message(before: Document | None, after: Document) -> dict[str, Any]:
     Both are documents as `event_document` makes them, those of a journal with `snapshot` and `clip` (a path or None)
     and `cut`; keys that an older edgecam did not write may be missing. `has_clip` says that a clip of the event has
     begun: it grows, or is finished. The event does not wait for that, so it is false in a `new`, as a rule, and true
-    from the next message on; an event that is told while the disk takes no clips has none. `before` is the event's last document, None where there is
-    none: then the object stands in `before` as it was before it was announced, so that consumers which compare the two
-    see it enter its zones.
+    from the next message on; an event that is told while the disk takes no clips has none.
+
+    `before` is the event's last document, None where there is none: then the object stands in `before` as it was before
+    it was announced, so that consumers which compare the two see it enter its zones.
     """
     announced = _object(after)
     return {
