@@ -34,7 +34,7 @@ def first_part(video: Path, copy: Path, packets: int) -> Path:
 
 def write_config(folder: Path, camera: str, extra: str = "") -> Path:
     config = folder / "edgecam.toml"
-    text = f'data_dir = "data"\n[jsonl]\nenabled = true\n{extra}\n[cameras.front]\n{camera}\n'
+    text = f'data_dir = "data"\n[jsonl]\nenabled = true\n[video]\nenabled = true\n{extra}\n[cameras.front]\n{camera}\n'
     config.write_text(text, encoding="utf-8")
     return config
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from edgecam.config.cameras import CameraConfig
+from edgecam.config.clips import ClipsSection
 from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
 from edgecam.config.retention import RetentionSection
@@ -71,9 +72,9 @@ class OverlaySection(Section):
 
 
 class VideoSection(Section):
-    """The annotated video."""
+    """The annotated video of everything."""
 
-    enabled: bool = Field(default=True, description="Write an annotated MP4.")
+    enabled: bool = Field(default=False, description="Write one annotated MP4 from start to stop, without bounds.")
     crf: int = Field(default=23, ge=0, le=51, description="x264's quality; lower is better and larger.")
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
         default="superfast", description="x264's preset; slower is smaller and takes more of the CPU."
@@ -137,6 +138,7 @@ class Config(Section):
     snapshots: SnapshotsSection = SnapshotsSection()
     retention: RetentionSection = RetentionSection()
     journal: JournalSection = JournalSection()
+    clips: ClipsSection = Field(default=ClipsSection(), validate_default=True)
     jsonl: JsonlSection = JsonlSection()
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
     pipeline: PipelineSection = PipelineSection()
@@ -149,6 +151,14 @@ class Config(Section):
         if mqtt.enabled and journal is not None and not journal.enabled:
             raise ValueError("needs [journal] enabled = true: what is sent is kept there until the broker has it")
         return mqtt
+
+    @field_validator("clips")
+    @classmethod
+    def _are_in_the_journal(cls, clips: ClipsSection, info: ValidationInfo) -> ClipsSection:
+        journal = info.data.get("journal")
+        if clips.enabled and journal is not None and not journal.enabled:
+            raise ValueError("needs [journal] enabled = true, which knows the clips; or set clips.enabled = false")
+        return clips
 
     @field_validator("cameras")
     @classmethod
