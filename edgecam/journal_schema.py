@@ -79,6 +79,9 @@ MIGRATIONS = (
     CREATE INDEX events_by_clip ON clip_events (clip_id);
     CREATE INDEX events_by_label ON events (label);
     CREATE INDEX events_by_camera ON events (camera);
+    ALTER TABLE events ADD COLUMN zones TEXT;
+    UPDATE events SET zones = json_extract(data, '$.entered_zones');
+    CREATE INDEX events_by_zones ON events (zones);
     """,
 )
 """What leads from each schema version (`PRAGMA user_version`) to the next; never edited, only added to."""

@@ -61,9 +61,9 @@ class Thinning:
             for kind, policy in self._kinds:
                 most = None if policy.max_bytes is None else max(0, policy.max_bytes - growing[kind])
                 bounded = replace(policy, max_bytes=most, min_free_bytes=least)
-                clips = [clip for clip in self._store.stored(kind) if clip.clip_id not in without]
+                clips = [clip for clip in self._store.stored(kind, labels=ages) if clip.clip_id not in without]
                 yield
-                yield from self._thin_out(clips, now, bounded, is_last=kind is self._kinds[-1][0])
+                yield from self._thin_out(clips, now if ages else None, bounded, is_last=kind is self._kinds[-1][0])
             self.stored_bytes = self._store.total_bytes() + growing.total()
         free, least = self._space()
         self.is_short = free < least

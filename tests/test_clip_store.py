@@ -101,6 +101,15 @@ def test_clips_are_found_by_camera_kind_and_time(store: ClipStore) -> None:
     assert ids(store.clips(camera="' OR 1=1 --")) == []
 
 
+def test_a_limit_keeps_the_newest(store: ClipStore) -> None:
+    assert ids(store.clips(limit=2)) == []
+    for number in range(6):
+        store.begun(clip(str(number), camera=("front", "back")[number % 2]))
+    assert ids(store.clips(limit=2)) == ["4", "5"]
+    assert ids(store.clips(limit=2, camera="front")) == ["2", "4"]
+    assert ids(store.clips(limit=9)) == ["0", "1", "2", "3", "4", "5"]
+
+
 def test_clips_are_read_page_by_page(store: ClipStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecam.clip_store._PAGE", 3)
     for number in range(10):

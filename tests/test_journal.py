@@ -105,6 +105,16 @@ def test_events_are_found_by_label_camera_and_time(journal: Journal) -> None:
     assert ids(journal.events(since=DAY + minute, until=DAY + 3 * minute, limit=1)) == ["e2"]
 
 
+def test_events_are_found_by_a_zone_they_were_in_at_any_time(journal: Journal) -> None:
+    for number, zones in enumerate(([], ["drive"], ["lawn", "drive"], ["driveway"], ["ü"])):
+        journal.record(document(f"e{number}"))
+        journal.record(document(f"e{number}", entered_zones=zones))
+    found = {zone: ids(journal.events(zone=zone)) for zone in ("drive", "lawn", "ü", "d", "%", "")}
+    assert found == {"drive": ["e1", "e2"], "lawn": ["e2"], "ü": ["e4"], "d": [], "%": [], "": []}
+    assert ids(journal.events(zone="drive", limit=1)) == ["e2"]
+    assert ids(journal.events(zone="drive", label="dog")) == []
+
+
 def test_an_event_is_found_by_the_beginning_of_its_id(journal: Journal) -> None:
     for event_id in ("17.1-ab", "17.1-abc", "17.2-xy", "ünïcode 行"):
         journal.record(document(event_id))
