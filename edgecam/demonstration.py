@@ -12,8 +12,9 @@ from time import monotonic
 from typing import Any
 
 from edgecam import sinks
-from edgecam.app import App, announce, build_parts, with_display
+from edgecam.app import App
 from edgecam.bundled import demo_clip
+from edgecam.composition import announce, build_parts, with_display
 from edgecam.config import Config
 from edgecam.errors import EdgecamError, InputError
 from edgecam.models import Model, resolve

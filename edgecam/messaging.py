@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecam import __version__
 from edgecam.config import Config
-from edgecam.errors import WorkerStuck
+from edgecam.housekeeping import HousekeepingWorker
 from edgecam.mqtt.commands import Commands
 from edgecam.mqtt.credentials import broker_of
 from edgecam.mqtt.discovery import HomeAssistant, camera_info, discovery_messages
@@ -69,20 +69,6 @@ class Messaging:
             subscriptions=[*self._commands.subscriptions(), *self._home_assistant.subscriptions()],
         )
 
-    def start(self) -> None:
-        """Start the publisher; a broker that is not there is no error."""
-        self.publisher.start()
-
-    def stop(self) -> list[WorkerStuck]:
-        """Send what is left, as far as that is soon done, and stop. Returns the publisher where it is stuck."""
-        self.publisher.stopping.set()
-        self.publisher.wake()
-        try:
-            self.publisher.join_within(self._config.pipeline.stop_timeout)
-        except WorkerStuck as error:
-            return [error]
-        return []
-
     def sink(self, camera: str) -> MqttSink:
         """What keeps a camera's counts and pictures on their topics."""
         info = self._cameras[camera]
@@ -100,9 +86,9 @@ class Messaging:
         """Have a camera's pictures, when somebody asks for one, taken by this sink."""
         self._pictures[camera] = pictures
 
-    def tick(self, pipelines: Sequence[Pipeline]) -> None:
+    def tick(self, pipelines: Sequence[Pipeline], housekeeping: HousekeepingWorker | None) -> None:
         """Tell how everything is, where that is due. To be called several times a second."""
-        self._reporter.tick(lambda: self._facts(pipelines))
+        self._reporter.tick(lambda: self._facts(pipelines, housekeeping))
 
     def summary(self) -> dict[str, Any]:
         """What was sent, what is left and what is wrong, for the end of a run."""
@@ -121,7 +107,7 @@ class Messaging:
     def _take_snapshot(self, camera: str) -> None:
         self._pictures[camera].request()
 
-    def _facts(self, pipelines: Sequence[Pipeline]) -> Facts:
+    def _facts(self, pipelines: Sequence[Pipeline], housekeeping: HousekeepingWorker | None) -> Facts:
         publisher = self.publisher
         mqtt = MqttFacts(
             waiting=publisher.spool,
@@ -132,7 +118,8 @@ class Messaging:
             publish=publisher.latencies.summary()[ACKNOWLEDGED],
         )
         cameras = {pipeline.name: self._camera_facts(pipeline) for pipeline in pipelines}
-        return Facts(cameras=cameras, mqtt=mqtt, folder=self._config.data_dir)
+        troubles = [housekeeping.facts.trouble] if housekeeping and housekeeping.facts.trouble else []
+        return Facts(cameras=cameras, mqtt=mqtt, folder=self._config.data_dir, troubles=troubles)
 
     def _camera_facts(self, pipeline: Pipeline) -> CameraFacts:
         detect, output = pipeline.detect, pipeline.output

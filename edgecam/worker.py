@@ -57,6 +57,19 @@ class Worker(threading.Thread):
             self.ready.set()
             self._on_exit()
 
+    def wake(self) -> None:
+        """Interrupt a wait, where the thread has one that can be."""
+
+    def stop_within(self, timeout: float) -> WorkerStuck | None:
+        """Have the thread end and wait for it as `join_within` does; returns what that raises."""
+        self.stopping.set()
+        self.wake()
+        try:
+            self.join_within(timeout)
+        except WorkerStuck as error:
+            return error
+        return None
+
     def join_within(self, timeout: float) -> None:
         """Wait for the end of the thread, as long as it makes progress.
 

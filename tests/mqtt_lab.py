@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from mqtt_broker import Mosquitto, running
 
-from edgecam.app import JOURNAL, App, build_messaging, build_parts, build_sinks, tidy
+from edgecam.app import App, tidy
 from edgecam.benchmark.film import FilmCamera, NotingSink, render
 from edgecam.clock import SystemClock
+from edgecam.composition import JOURNAL, build_messaging, build_parts, build_sinks
 from edgecam.config import Config
 from edgecam.models import load, resolve
 from edgecam.pipeline import Pipeline

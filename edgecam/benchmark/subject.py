@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
-from edgecam.app import build_parts, model_folders
 from edgecam.benchmark.film import FilmCamera, NotingSink, Picture
+from edgecam.composition import build_parts, model_folders
 from edgecam.config import Config, SyntheticConfig
 from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
 from edgecam.detectors.process import DetectorProcess, ProcessOptions

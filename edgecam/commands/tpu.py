@@ -145,7 +145,7 @@ def _chosen(device: str | None, settings: Config) -> list[EdgeTpu]:
 
 def _compiled(model: str | None, settings: Config) -> ModelFile:
     """The version of the model that is compiled for the Edge TPU, verified."""
-    from edgecam.app import model_folders
+    from edgecam.composition import model_folders
     from edgecam.models import load, pair_of, resolve
     from edgecam.models.published import REAL_EDGETPU
 

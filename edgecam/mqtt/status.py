@@ -166,5 +166,6 @@ def _reasons(facts: Facts, disk: Disk) -> Iterator[str]:
             elif camera.detector is not None and camera.detector.degraded:
                 yield f"{name}: {camera.detector.degraded}"
         yield from (f"{name}: {trouble}" for trouble in camera.troubles)
+    yield from facts.troubles
     if disk.free_bytes is not None and disk.free_bytes < LITTLE_SPACE_BYTES:
         yield f"less than {LITTLE_SPACE_BYTES // 1_000_000} MB are free at {disk.path}"

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgecam import console
-from edgecam.app import App, build_display, build_parts, model_folders, with_display
+from edgecam.app import App
 from edgecam.benchmark.figures import Spread
 from edgecam.clock import SystemClock
 from edgecam.commands.run import summarise
+from edgecam.composition import build_display, build_parts, model_folders, with_display
 from edgecam.config import Config, load
 from edgecam.errors import EdgecamError
 from edgecam.models import resolve

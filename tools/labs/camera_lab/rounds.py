@@ -19,9 +19,10 @@ import virtual_camera
 from camera_lab.room import REPOSITORY
 from camera_lab.witness import Holdings, Witness
 from edgecam import cameras
-from edgecam.app import App, build_parts
+from edgecam.app import App
 from edgecam.capture import CaptureWorker
 from edgecam.clock import SystemClock
+from edgecam.composition import build_parts
 from edgecam.config import Config
 from edgecam.errors import EdgecamError
 from edgecam.models import resolve

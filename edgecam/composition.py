@@ -1,0 +1,169 @@
+"""The parts of edgecam, made from the configuration. No device is opened here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from edgecam import cameras, detectors, sinks
+from edgecam.clip_store import ClipKind, ClipStore
+from edgecam.config import CameraConfig, Config
+from edgecam.detectors.process import ProcessOptions
+from edgecam.events import EventRules, frigate_event_id
+from edgecam.filters import Filter, Filters
+from edgecam.housekeeping import HousekeepingWorker
+from edgecam.marks import named_marks
+from edgecam.messaging import Messaging
+from edgecam.models import Model, labels_for, load, pair_of
+from edgecam.overlay import Overlay
+from edgecam.pipeline import PipelineParts
+from edgecam.ports import Clock, Detector, Sink
+from edgecam.recording.encoder import EncoderOptions
+from edgecam.retention import Policy
+from edgecam.sinks import screen
+from edgecam.sinks.clips import ClipSink
+from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.gated import GatedSink
+from edgecam.sinks.requested import RequestedSnapshotSink
+from edgecam.sinks.snapshot import SnapshotSink
+from edgecam.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "edgecam.db"
+"""The journal's file in the data folder."""
+CLIPS, SNAPSHOTS = "clips", "snapshots"
+"""Folders in the data folder."""
+
+
+def model_folders(config: Config) -> tuple[Path, ...]:
+    """Where this configuration has models of its own."""
+    return (config.data_dir / "models",)
+
+
+def announce(model: Model) -> None:
+    """Say what the user of this model should know."""
+    if model.note:
+        log.warning("%s: %s", model.name, model.note)
+
+
+def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:
+    """What one camera's pipeline is made of, but for its sinks."""
+    input_size = load(model.path).input_size
+    rules = build_rules(config, name, camera, clock)
+    return PipelineParts(
+        name=name,
+        camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
+        detector=build_detector(config, model),
+        tracker=Tracker(**config.tracker.model_dump(), high_score=rules.lowest_threshold),
+        rules=rules,
+        sinks=(),
+        overlay=build_overlay(config),
+        clock=clock,
+        caution="rendered scenes only" if model.note else "",
+    )
+
+
+def build_rules(config: Config, name: str, camera: CameraConfig, clock: Clock) -> EventRules:
+    """The event rules of one camera."""
+    options, random = config.events, Random()
+    own = {label: Filter(**options.filter(label)) for label in {*options.thresholds, *options.filters}}
+    return EventRules(
+        name,
+        filters=Filters(Filter(**options.filter()), own, frozenset(options.labels), frozenset(options.exclude_labels)),
+        marks=named_marks(**camera.marks()),
+        **options.timing(),
+        clock=clock,
+        new_id=lambda started: frigate_event_id(started, random),
+    )
+
+
+def build_detector(config: Config, model: Model) -> Detector:
+    """The detector that the configuration names. Raises ModelError where the model does not suit the device."""
+    options = config.detector
+    labels = Path(options.labels) if options.labels else model.labels
+    processes = ProcessOptions(runtime=options.runtime, threads=options.threads, **config.edgetpu.model_dump())
+    folders = model_folders(config)
+    return detectors.choose(options.device, model, labels, processes, isolate=options.isolate, folders=folders)
+
+
+def build_overlay(config: Config) -> Overlay | None:
+    """What draws on the picture; None where nothing is to be drawn."""
+    options = config.overlay
+    if not options.enabled:
+        return None
+    return Overlay(show_labels=options.labels, show_clock=options.clock, show_status=options.status)
+
+
+def build_display(config: Config, clock: Clock) -> DisplaySink | None:
+    """The display that the configuration names, one for all cameras. Raises InputError where its library is missing."""
+    if not config.display.enabled:
+        return None
+    return DisplaySink(screen.create(**config.display.model_dump(exclude={"enabled"})), clock)
+
+
+def with_display(parts: PipelineParts, display: DisplaySink | None) -> PipelineParts:
+    """The same parts, and the display."""
+    return parts if display is None else replace(parts, sinks=[*parts.sinks, display])
+
+
+def build_messaging(
+    config: Config, model: Model, parts: Sequence[PipelineParts], clock: Clock, on_exit: Callable[[], None]
+) -> Messaging | None:
+    """What speaks to the broker; None where that is not wanted. Raises ConfigError."""
+    if not config.mqtt.enabled:
+        return None
+    chosen = Path(config.detector.labels) if config.detector.labels else None
+    known = labels_for(pair_of(model, model_folders(config)), chosen).names
+    switches = {each.name: each.switches for each in parts}
+    return Messaging(config, config.data_dir / JOURNAL, known, switches, clock, on_exit)
+
+
+def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | None) -> list[Sink]:
+    """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
+    data, camera, clock, made = config.data_dir, parts.name, parts.clock, []
+    shots = data / SNAPSHOTS if config.snapshots.enabled else None
+    told = messaging.sink(camera) if messaging else None
+    if config.journal.enabled:
+        sending = {"outbox": True, "on_record": messaging.publisher.wake} if messaging else {}
+        made.append(sinks.create("journal", path=data / JOURNAL, snapshots=shots, clock=clock, **sending))
+    if config.jsonl.enabled:
+        made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl"))
+    if told:
+        made.append(told)
+    if shots:
+        saved = {"on_saved": told.saved} if told else {}
+        made.append(SnapshotSink(shots, quality=config.snapshots.quality, switches=parts.switches, **saved))
+    if messaging and told:
+        quality, folder = config.snapshots.quality, data / SNAPSHOTS
+        pictures = RequestedSnapshotSink(
+            folder, camera, clock, quality=quality, on_saved=told.saved, on_failed=told.failed
+        )
+        messaging.takes_pictures(camera, pictures)
+        made.append(pictures)
+    if config.clips.enabled:
+        made.append(GatedSink(build_clips(config, camera, clock), parts.switches, "recordings"))
+    if config.video.enabled:
+        started = clock.wall(clock.monotonic())
+        path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"
+        video = sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"}))
+        made.append(GatedSink(video, parts.switches, "recordings"))
+    return made
+
+
+def build_clips(config: Config, camera: str, clock: Clock) -> ClipSink:
+    """What records one camera's events."""
+    options, data = config.clips, config.data_dir
+    encoder = EncoderOptions(**options.encoding())
+    return ClipSink(data / CLIPS, camera, ClipStore(data / JOURNAL), clock, encoder=encoder, **options.recording())
+
+
+def build_housekeeping(config: Config, clock: Clock, on_exit: Callable[[], None]) -> HousekeepingWorker | None:
+    """What keeps the clips within their bounds; None without a journal, which knows them."""
+    if not config.journal.enabled:
+        return None
+    policies = {ClipKind.EVENT: Policy(**config.retention.bounds())}
+    return HousekeepingWorker(config.data_dir, ClipStore(config.data_dir / JOURNAL), policies, clock, on_exit)
