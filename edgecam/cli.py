@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from edgecam import __version__, console
-from edgecam.commands import bench, cameras, config, demo, detect, evaluate, events, models, mqtt, run, tpu, zones
+from edgecam.commands import (
+    bench,
+    cameras,
+    clips,
+    config,
+    demo,
+    detect,
+    evaluate,
+    events,
+    models,
+    mqtt,
+    run,
+    tpu,
+    zones,
+)
 from edgecam.errors import ConfigError, EdgecamError
 
 FAILED, USAGE, BAD_CONFIG, INTERRUPTED = 1, 2, 78, 130
@@ -48,7 +62,7 @@ def root(
         raise typer.Exit(USAGE)
 
 
-for group in (demo, run, detect, evaluate, bench, events, models, cameras, tpu, zones, mqtt, config):
+for group in (demo, run, detect, evaluate, bench, events, clips, models, cameras, tpu, zones, mqtt, config):
     group.register(app)
 
 

@@ -237,10 +237,8 @@ class ClipStore:
         """
         rows = self._rows(_STORED.format(labels=_LABELS if labels else "NULL"), kind)
         return [
-            StoredClip(
-                clip_id, camera, tuple(found.split("\n") if found else ()), *times, size, bool(kept), bool(synced)
-            )
-            for clip_id, camera, *times, size, kept, synced, found in rows
+            StoredClip(clip_id, camera, _split(found), start, end, size, bool(kept), bool(synced))
+            for clip_id, camera, start, end, size, kept, synced, found in rows
         ]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -272,6 +270,10 @@ class ClipStore:
     def _error(self, reason: str) -> EdgecamError:
         kind = InputError if self._read_only else SinkError
         return kind(f"journal {self._path}: {reason}")
+
+
+def _split(labels: str | None) -> tuple[str, ...]:
+    return tuple(labels.split("\n")) if labels else ()
 
 
 def _clip(row: tuple[Any, ...]) -> ClipRow:

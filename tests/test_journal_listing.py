@@ -21,7 +21,7 @@ from edgecam.clip_store import ClipStore
 from edgecam.journal import _RECORD, Journal
 
 MANY = 100_000
-MOST_INSTRUCTIONS = 1_700_000
+MOST_INSTRUCTIONS = 700_000
 EVERY = 30.0
 MIDDLE = datetime.fromtimestamp(NOON + MANY * EVERY / 2, UTC)
 DAY = timedelta(days=1)

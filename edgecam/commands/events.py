@@ -9,22 +9,32 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgecam import console
-from edgecam.commands.moments import parse_moment
-from edgecam.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from edgecam.commands import event_changes
+from edgecam.commands.event_archive import write_archive
+from edgecam.commands.options import (
+    DEFAULT_CONFIG,
+    CameraOption,
+    ConfigOption,
+    JournalOption,
+    JsonOption,
+    LabelOption,
+    SinceOption,
+    UntilOption,
+    ZoneOption,
+    journal_file,
+)
+from edgecam.commands.selecting import Selection, selected
 from edgecam.commands.whole import written_whole
 from edgecam.errors import InputError
 
-if TYPE_CHECKING:
-    from edgecam.journal import Journal
-
 COLUMNS = ("id", "camera", "label", "score", "start", "lasted")
 
-commands = typer.Typer(help="List, show or export the events in the journal.")
+commands = typer.Typer(help="List, show, export, keep or delete the events in the journal.")
 
 
 class Format(StrEnum):
@@ -32,52 +42,35 @@ class Format(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+    ZIP = "zip"
 
 
-def _moment(text: str) -> datetime:
-    try:
-        return parse_moment(text, datetime.now().astimezone())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-JournalOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--journal", metavar="FILE", readable=False, help="The journal (default: edgecam.db in the config's data_dir)."
-    ),
-]
-CameraOption = Annotated[str | None, typer.Option("--camera", metavar="NAME", help="Only of this camera.")]
-LabelOption = Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only with this label.")]
-SinceOption = Annotated[
-    datetime | None,
-    typer.Option("--since", metavar="WHEN", parser=_moment, help="Begun since 2h (ago), or since 2026-11-01."),
-]
-UntilOption = Annotated[
-    datetime | None,
-    typer.Option("--until", metavar="WHEN", parser=_moment, help="Begun before 30m (ago), or before 2026-11-01."),
+EventIdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Only these events (default: all that match).")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    event_changes.register(commands)
     app.add_typer(commands, name="events")
 
 
 @commands.command("list")
-def list_events(
+def list_events(  # noqa: PLR0913, PLR0917 (the options of the command)
     config: ConfigOption = DEFAULT_CONFIG,
     journal: JournalOption = None,
     camera: CameraOption = None,
     label: LabelOption = None,
+    zone: ZoneOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many, the newest.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest events."""
-    with _journal(journal, config) as events:
-        found = list(events.events(camera=camera, label=label, since=since, until=until, limit=limit))
+    wanted = Selection(camera=camera, label=label, zone=zone, since=since, until=until)
+    found = list(selected(journal_file(journal, config), wanted, limit))
     if as_json:
         console.emit_json(found)
     else:
@@ -92,10 +85,12 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show all about one event."""
-    with _journal(journal, config) as events:
-        event = events.event(event_id)
-    if event is None:
-        raise InputError(f"no event {event_id} in the journal: see `edgecam events list`")
+    from edgecam.clip_store import ClipStore
+
+    path = journal_file(journal, config)
+    event = next(selected(path, Selection((event_id,))))
+    with ClipStore(path, read_only=True) as store:
+        event["clips"] = [clip.path.as_posix() for clip in store.of_event(event["id"])]
     if as_json:
         console.emit_json(event)
     else:
@@ -103,36 +98,42 @@ def show(
 
 
 @commands.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917 (the options of the command)
+    event_ids: EventIdsArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     journal: JournalOption = None,
     camera: CameraOption = None,
     label: LabelOption = None,
+    zone: ZoneOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    form: Annotated[Format, typer.Option("--format", help="JSON lines, or CSV with a header.")] = Format.JSONL,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format", help="JSON lines, CSV with a header, or zip: events.json with the clips and snapshots."
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", readable=False, help="To a file, not to stdout.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", readable=False, help="To a file, not to stdout; .zip means zip."),
     ] = None,
 ) -> None:
-    """Write all events that match, oldest first."""
-    write = _as_csv if form is Format.CSV else _as_jsonl
-    with _journal(journal, config) as events:
-        lines = write(events.events(camera=camera, label=label, since=since, until=until))
+    """Write all events that match, oldest first; to a .zip with their clips and snapshots."""
+    path = journal_file(journal, config)
+    events = selected(path, Selection(tuple(event_ids or ()), camera, label, zone, since, until))
+    form = form or (Format.ZIP if out and out.suffix.lower() == ".zip" else Format.JSONL)
+    if form is Format.ZIP:
         if out is None:
-            for line in lines:
-                console.emit(line)
-        else:
-            with written_whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(f"{line}\n" for line in lines)
-
-
-def _journal(journal: Path | None, config: Path) -> Journal:
-    """The journal named, or that of the configuration, to be opened for reading."""
-    from edgecam.config import load
-    from edgecam.journal import Journal
-
-    return Journal(journal or load(config).data_dir / "edgecam.db", read_only=True)
+            raise InputError("a zip needs a file: say where with --out FILE.zip")
+        write_archive(out, path, events)
+        return
+    lines = (_as_csv if form is Format.CSV else _as_jsonl)(events)
+    if out is None:
+        for line in lines:
+            console.emit(line)
+    else:
+        with written_whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
 
 def _row(event: dict[str, Any]) -> list[str]:
