@@ -69,10 +69,12 @@ class WatchingSink(Sink):
 
     def __init__(self) -> None:
         self.frames = 0
+        self.newest = 0.0
         self.told: list[Event] = []
 
     def write(self, annotated: AnnotatedFrame) -> None:
         self.frames += 1
+        self.newest = annotated.frame.timestamp
 
     def publish(self, event: Event) -> None:
         self.told.append(event)
