@@ -115,6 +115,13 @@ def test_the_name_of_a_model_is_no_path(config_file: Path, model: str) -> None:
         ("[video]\n\ncrf = 23.5", ":3: video.crf: 23.5: allowed is a whole number from 0 to 51"),
         ("tracker.max_age = 0", ":1: tracker.max_age: 0: allowed is a number above 0 and at most 60"),
         ("overlay.clock = 1", ":1: overlay.clock: 1: allowed is true or false"),
+        (
+            "journal.enabled = false",
+            (
+                ": clips.enabled: true: needs [journal] enabled = true, which knows the clips: set that, or"
+                " clips.enabled = false"
+            ),
+        ),
         ("clips.pre_roll = 61", ":1: clips.pre_roll: 61: allowed is a number from 0 to 60"),
         ("clips.max_length = 59", ":1: clips.max_length: 59: allowed is a number from 60 to 3600"),
         ("data_dir = 5", ":1: data_dir: 5: allowed is text"),

@@ -157,7 +157,8 @@ class Config(Section):
     def _are_in_the_journal(cls, clips: ClipsSection, info: ValidationInfo) -> ClipsSection:
         journal = info.data.get("journal")
         if clips.enabled and journal is not None and not journal.enabled:
-            raise ValueError("needs [journal] enabled = true, which knows the clips; or set clips.enabled = false")
+            remedy = "needs [journal] enabled = true, which knows the clips: set that, or clips.enabled = false"
+            raise refusal(("enabled",), clips.enabled, remedy)
         return clips
 
     @field_validator("cameras")
