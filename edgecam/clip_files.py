@@ -125,8 +125,10 @@ class Sweep:
     def _compare(self, folder: Path, names: list[str]) -> Iterator[None]:
         """The files of one folder, as they were a moment ago, with the rows there are now."""
         known = self._store.in_folder(folder.relative_to(self._data))
-        for name in sorted(names):
+        for number, name in enumerate(sorted(names), 1):
             path = folder / name
+            if number % 100 == 0:
+                yield
             if name.endswith(".mp4"):
                 if name not in known:
                     self._adopt(path)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from clip_shelf import NOON, Shelf, event_message
@@ -17,6 +18,7 @@ from clip_shelf import NOON, Shelf, event_message
 from edgecam import housekeeping
 from edgecam.clip_files import Swept
 from edgecam.clip_store import ClipKind, ClipRow, ClipStore
+from edgecam.config.retention import RetentionSection
 from edgecam.housekeeping import HousekeepingWorker, Ledger
 from edgecam.retention import Policy
 from edgecam.testing import ManualClock
@@ -341,3 +343,23 @@ def test_where_the_kernel_does_not_say_what_is_written_nothing_is_claimed() -> N
     ledger.count(0.0)
     ledger.count(1e6)
     assert (ledger.total, ledger.per_day) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ({}, Policy(max_age=10 * DAY, min_free_bytes=10**9)),
+        ({"max_age": 0.0, "max_bytes": 0, "min_free_bytes": 0}, Policy()),
+        ({"labels": {"fox": 0.0, "cat": DAY}}, Policy(10 * DAY, None, 10**9, {"fox": None, "cat": DAY})),
+    ],
+)
+def test_nought_in_the_configuration_is_no_bound(options: dict[str, Any], policy: Policy) -> None:
+    assert Policy(**RetentionSection(**options).bounds()) == policy
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_age": -1.0}, {"max_bytes": -1}, {"min_free_bytes": -1}, {"labels": {"": 1.0}}]
+)
+def test_impossible_bounds_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="1 validation error"):
+        RetentionSection(**options)
