@@ -120,6 +120,8 @@ class Sweep:
         for folder, names in _folders(self._data / CLIPS):
             yield from self._compare(folder, names)
             yield
+        if self.found.adopted:
+            log.warning("%d clips were not in the journal: added", self.found.adopted)
         yield from self._find_missing()
 
     def _compare(self, folder: Path, names: list[str]) -> Iterator[None]:
@@ -149,7 +151,7 @@ class Sweep:
         elif path.exists():
             self._store.begun(clip)
             self.found = replace(self.found, adopted=self.found.adopted + 1)
-            log.warning("%s: was not in the journal: added", path)
+            log.info("%s: was not in the journal: added", path)
 
     def _is_copy(self, clip: ClipRow) -> bool:
         """Whether the clip of this id lies elsewhere."""
