@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from edgecam.clip_files import settle_interrupted
 from edgecam.clip_store import ClipStore
 from edgecam.composition import (
     CLIPS,
@@ -28,14 +30,15 @@ from edgecam.config import Config
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.housekeeping import HousekeepingWorker
 from edgecam.journal import Journal
-from edgecam.messaging import Messaging
 from edgecam.models import resolve
 from edgecam.pipeline import Counters, Pipeline
 from edgecam.ports import Clock
-from edgecam.recording.adoption import adopt
 from edgecam.sinks.display import DisplaySink
 from edgecam.types import DetectorInfo
 from edgecam.worker import Worker
+
+if TYPE_CHECKING:
+    from edgecam.messaging import Messaging
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +145,8 @@ class App:
 
 def tidy(config: Config, clock: Clock) -> None:
     """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError."""
+    from edgecam.recording.adoption import adopt
+
     if not config.journal.enabled:
         return
     path = config.data_dir / JOURNAL
@@ -152,9 +157,9 @@ def tidy(config: Config, clock: Clock) -> None:
         log.warning("%d events were left open by the last run: marked as cut", cut)
     with closing(ClipStore(path)) as store:
         store.open()
-        adopted = adopt(config.data_dir / CLIPS, store)
-    if adopted:
-        log.warning("%d clips were left unfinished by the last run: repaired", len(adopted))
+        settled = len(adopt(config.data_dir / CLIPS, store)) + settle_interrupted(store, config.data_dir)
+    if settled:
+        log.warning("%d clips were left unfinished by the last run: brought to their end", settled)
 
 
 def build(config: Config, clock: Clock) -> App:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from edgecam import cameras, detectors, sinks
 from edgecam.clip_store import ClipKind, ClipStore
@@ -16,20 +17,20 @@ from edgecam.events import EventRules, frigate_event_id
 from edgecam.filters import Filter, Filters
 from edgecam.housekeeping import HousekeepingWorker
 from edgecam.marks import named_marks
-from edgecam.messaging import Messaging
 from edgecam.models import Model, labels_for, load, pair_of
 from edgecam.overlay import Overlay
 from edgecam.pipeline import PipelineParts
 from edgecam.ports import Clock, Detector, Sink
-from edgecam.recording.encoder import EncoderOptions
 from edgecam.retention import Policy
 from edgecam.sinks import screen
-from edgecam.sinks.clips import ClipSink
 from edgecam.sinks.display import DisplaySink
 from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.tracker import Tracker
+
+if TYPE_CHECKING:
+    from edgecam.messaging import Messaging
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,8 @@ def build_messaging(
     """What speaks to the broker; None where that is not wanted. Raises ConfigError."""
     if not config.mqtt.enabled:
         return None
+    from edgecam.messaging import Messaging
+
     chosen = Path(config.detector.labels) if config.detector.labels else None
     known = labels_for(pair_of(model, model_folders(config)), chosen).names
     switches = {each.name: each.switches for each in parts}
@@ -154,8 +157,11 @@ def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | Non
     return made
 
 
-def build_clips(config: Config, camera: str, clock: Clock) -> ClipSink:
+def build_clips(config: Config, camera: str, clock: Clock) -> Sink:
     """What records one camera's events."""
+    from edgecam.recording.encoder import EncoderOptions
+    from edgecam.sinks.clips import ClipSink
+
     options, data = config.clips, config.data_dir
     encoder = EncoderOptions(**options.encoding())
     return ClipSink(data / CLIPS, camera, ClipStore(data / JOURNAL), clock, encoder=encoder, **options.recording())

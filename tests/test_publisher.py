@@ -51,7 +51,7 @@ def test_what_is_recorded_reaches_a_subscriber_in_order(
         listener.wait_for(TOPICS.events, count=200)
         pair.wait_until(lambda: pair.worker.spool == 0)
         assert pair.worker.trouble == ""
-        assert pair.worker.acknowledged == pair.worker.sent == 201
+        pair.wait_until(lambda: pair.worker.acknowledged == pair.worker.sent == 201)
     messages = events_of(listener)
     assert [message["sequence"] for message in messages] == list(range(1, 201))
     assert not any(message["late"] for message in messages)

@@ -45,8 +45,10 @@ class MqttFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All cameras by name, the way to the broker, and the folder on whose disk everything lies; `troubles` are what else
-    is wrong, in words."""
+    """All cameras by name, the way to the broker, and the folder on whose disk everything lies.
+
+    `troubles` are what else is wrong, in words.
+    """
 
     cameras: Mapping[str, CameraFacts]
     mqtt: MqttFacts
