@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+if TYPE_CHECKING:  # the camera lab has no paho, and no tests that listen
+    from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+    from paho.mqtt.enums import MQTTProtocolVersion
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
 
 LIMIT = 30.0
 """Seconds that anything here may take."""
@@ -249,9 +249,8 @@ class Received:
 class Listener:
     """A subscriber whose session the broker keeps while one of them is away; it collects all that comes.
 
-    `start` connects and waits until it is subscribed; lost connections are made again after `reconnect` seconds. `stop`
-    goes away, the session
-    stays.
+    `version` is MQTT's, 5 unless told. `start` connects and waits until it is subscribed; lost connections are made
+    again after `reconnect` seconds. `stop` goes away, the session stays.
     """
 
     def __init__(
@@ -259,22 +258,24 @@ class Listener:
         broker: Mosquitto,
         *topics: str,
         client_id: str = "listener",
-        version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        version: MQTTProtocolVersion | None = None,
         login: tuple[str, str] | None = None,
         on_message: Callable[[Received], None] = lambda _received: None,
         reconnect: float = 1.0,
     ) -> None:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+        version = version or MQTTProtocolVersion.MQTTv5
         self.received: list[Received] = []
         self._topics = [(topic, 1) for topic in topics or ("#",)]
         self._broker = broker
-        self._version = version
+        self._modern = version is MQTTProtocolVersion.MQTTv5
         self._on_each = on_message
         self._news = threading.Condition()
         self._subscribed = 0
-        modern = version is MQTTProtocolVersion.MQTTv5
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=None if modern else False
-        )
+        clean_session = None if self._modern else False
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean_session, protocol=version)
         if broker.certificates:
             self._client.tls_set_context(ssl.create_default_context(cafile=broker.certificates.file("ca.crt")))
         if login:
@@ -286,7 +287,10 @@ class Listener:
 
     def start(self) -> Self:
         keywords: dict[str, Any] = {}
-        if self._version is MQTTProtocolVersion.MQTTv5:
+        if self._modern:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION
             keywords = {"clean_start": False, "properties": properties}
