@@ -29,6 +29,8 @@ from edgecam.tracker import Tracker
 from edgecam.types import AnnotatedFrame, BBox, Detection, Event, Frame
 from edgecam.worker import Worker
 
+pytestmark = pytest.mark.any_runtime
+
 HOUR, DAY = 3600.0, 86400.0
 BOOT = 20.0
 """Monotonic time of the first analysis."""

@@ -14,6 +14,8 @@ import pytest
 from edgecam.assignment import best_pairs
 from edgecam.types import BBox, Detection
 
+pytestmark = pytest.mark.any_runtime
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 contenders, scores, seers, stages, timing, table = (

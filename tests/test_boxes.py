@@ -22,6 +22,8 @@ from edgecam.recording.burning import burn
 from edgecam.recording.checking import check
 from edgecam.types import BBox, Track
 
+pytestmark = pytest.mark.any_runtime
+
 STILL = BBox(0.0, 0.0, 0.0, 0.0)
 
 

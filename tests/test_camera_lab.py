@@ -16,7 +16,7 @@ import pytest
 LAB = Path(__file__).resolve().parent.parent / "tools" / "labs" / "camera"
 SKIPPED = 77
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [pytest.mark.any_runtime, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from edgecam.errors import InputError
 from edgecam.preroll import Packet
 from edgecam.recording.checking import MOST_ERRORS, check
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 
 

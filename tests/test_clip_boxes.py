@@ -31,6 +31,8 @@ from edgecam.testing import ManualClock
 from edgecam.tracker import Tracker
 from edgecam.types import Analysis, AnnotatedFrame, BBox, Detection, EventType, Frame
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 in_labs = pytest.mark.skipif(not LABS, reason="takes half a minute more: EDGECAM_LABS=1")
 SIZE = (1280, 720)

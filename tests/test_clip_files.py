@@ -16,6 +16,8 @@ from edgecam.clip_files import INTERRUPTED, Sweep, Swept, clip_file, delete, set
 from edgecam.clip_store import ClipRow, ClipStore
 from edgecam.errors import SinkError
 
+pytestmark = pytest.mark.any_runtime
+
 DAY = 86_400.0
 
 

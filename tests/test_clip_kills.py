@@ -27,6 +27,8 @@ from edgecam.recording.adoption import adopt
 from edgecam.recording.checking import check
 from edgecam.recording.walking import contents
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 VICTIM = Path(__file__).with_name("clip_victim.py")
 

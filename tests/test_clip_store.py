@@ -17,6 +17,8 @@ from edgecam.errors import InputError, SinkError
 from edgecam.journal import Journal
 from edgecam.retention import StoredClip
 
+pytestmark = pytest.mark.any_runtime
+
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 

@@ -27,6 +27,8 @@ from edgecam.sinks.journal import JournalSink
 from edgecam.testing import ManualClock
 from edgecam.types import BBox, EventType, Track
 
+pytestmark = pytest.mark.any_runtime
+
 NEW, UPDATE, END = EventType.NEW, EventType.UPDATE, EventType.END
 FRAME = 1 / 30
 LABS = os.environ.get("EDGECAM_LABS") == "1"

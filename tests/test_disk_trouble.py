@@ -18,7 +18,10 @@ from disk_rig import FIFREEZE, FITHAW, FPS, STALL, Rig, Steps, ext4_image, freez
 
 from edgecam.storing import STALLED_AFTER
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.any_runtime,
+    pytest.mark.timeout(240),
+]
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from edgecam.recording.encoder import CODECS, Encoder, EncoderOptions
 from edgecam.recording.fragments import FragmentWriter
 from edgecam.recording.h264 import configuration, is_whole, kind, sample, units
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 
 

@@ -20,6 +20,8 @@ from edgecam.tracker import Tracker
 from edgecam.types import BBox, Detection, Event, EventType
 from edgecam.zones import Zone
 
+pytestmark = pytest.mark.any_runtime
+
 SEED, RATE, DURATION = 5, 10, 60
 SIZE = (320, 180)
 #: The near pavement, and a line across the road and that pavement; "in" is to the right.

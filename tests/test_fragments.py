@@ -24,6 +24,8 @@ from edgecam.recording.mp4 import FTYP, INDEX_BYTES, INDEX_ENTRIES, Index, index
 from edgecam.recording.repair import repair
 from edgecam.recording.walking import contents
 
+pytestmark = pytest.mark.any_runtime
+
 
 def boxes_of(path: Path) -> list[str]:
     """The top-level boxes of an MP4 file (ISO/IEC 14496-12, 4.2)."""

@@ -36,6 +36,8 @@ from edgecam.tracker import Tracker
 from edgecam.types import AnnotatedFrame, BBox, Detection, Frame
 from edgecam.zones import Zone
 
+pytestmark = pytest.mark.any_runtime
+
 PREFIX = "edgecam/at-home"
 SIZE = WIDTH, HEIGHT = 640, 360
 RATE = 10

@@ -24,6 +24,8 @@ from edgecam.retention import Policy
 from edgecam.testing import ManualClock
 from edgecam.thinning import Thinning
 
+pytestmark = pytest.mark.any_runtime
+
 DAY = 86_400.0
 MINUTE = 60.0
 Usage = namedtuple("Usage", "total used free")

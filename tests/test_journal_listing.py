@@ -20,6 +20,8 @@ from clip_shelf import NOON, event_message
 from edgecam.clip_store import ClipStore
 from edgecam.journal import _RECORD, Journal
 
+pytestmark = pytest.mark.any_runtime
+
 MANY = 100_000
 MOST_INSTRUCTIONS = 700_000
 EVERY = 30.0

@@ -27,6 +27,8 @@ from edgecam.mqtt.forgetting import own
 from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.mqtt.visit import BrokerError, BrokerVisit
 
+pytestmark = pytest.mark.any_runtime
+
 TOPICS = Topics()
 Write = Callable[..., Path]
 

@@ -15,6 +15,8 @@ from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.switches import Switches
 from edgecam.testing import ManualClock
 
+pytestmark = pytest.mark.any_runtime
+
 TOPICS = Topics("home/cams")
 CAMERAS = ("front", "back-yard")
 FUZZ = 100_000

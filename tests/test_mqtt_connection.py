@@ -21,6 +21,8 @@ from edgecam.mqtt.connection import Connection, Stage
 from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.link import GREETING_TIMEOUT, Link
 
+pytestmark = pytest.mark.any_runtime
+
 LIMIT = 30.0
 AVAILABLE = "edgecam/available"
 #: paho leaves a socket whose handshake failed to be closed with its last reference.

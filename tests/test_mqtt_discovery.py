@@ -35,6 +35,8 @@ from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.testing import ManualClock
 from edgecam.types import DetectorInfo
 
+pytestmark = pytest.mark.any_runtime
+
 TOPICS = Topics("edgecam")
 ACCEPTED: dict[str, Any] = json.loads((Path(__file__).parent / "home_assistant_keys.json").read_text())["releases"]
 CAMERAS = {

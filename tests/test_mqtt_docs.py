@@ -22,6 +22,8 @@ from edgecam.mqtt.discovery import discovery_topic
 from edgecam.mqtt.schemas import SCHEMAS, payload_value, schema_for
 from edgecam.mqtt.topics import SWITCHES, Topics
 
+pytestmark = pytest.mark.any_runtime
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 mqtt_docs = import_module("mqtt_docs")

@@ -9,6 +9,7 @@ import pytest
 from mqtt_broker import mosquitto
 
 pytestmark = [
+    pytest.mark.any_runtime,
     pytest.mark.skipif(mosquitto() is None, reason="no broker: apt-get install mosquitto"),
     pytest.mark.timeout(200),
 ]

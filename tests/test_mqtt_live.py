@@ -21,6 +21,8 @@ from edgecam.switches import Switches
 from edgecam.testing import ManualClock
 from edgecam.types import EventType
 
+pytestmark = pytest.mark.any_runtime
+
 TOPICS = Topics()
 
 

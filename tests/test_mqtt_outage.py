@@ -21,6 +21,8 @@ import pytest
 from mqtt_broker import CONSUMER, Listener, Mosquitto, running
 from publishing import TOPICS, events_of, firsts, plain, publishing, secured
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 KILLS = 10
 FEEDER = Path(__file__).parent / "feeder.py"

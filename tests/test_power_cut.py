@@ -37,7 +37,10 @@ MOST_LOST = 1.5
 """Seconds: half a second waits for its fragment, and as much at most for the encoder of a busy machine; and the frame
 that the encoder holds, and a write."""
 
-pytestmark = [pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.any_runtime,
+    pytest.mark.timeout(900),
+]
 
 
 @dataclass(frozen=True)

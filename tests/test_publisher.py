@@ -21,6 +21,8 @@ from edgecam.outbox import Moment, Outbox, OutboxMessage
 from edgecam.publisher import ANSWER_TIMEOUT, WINDOW, is_late, sent_form
 from edgecam.spool import Spool
 
+pytestmark = pytest.mark.any_runtime
+
 VERSIONS = pytest.mark.parametrize("version", ["5", "3.1.1"])
 NO_EVENTS = ACL.replace("topic readwrite edgecam/#", "topic readwrite edgecam/available")
 

@@ -23,6 +23,8 @@ from edgecam.recording.fragments import ClipInfo, FragmentWriter, part_of
 from edgecam.recording.repair import repair
 from edgecam.recording.walking import contents
 
+pytestmark = pytest.mark.any_runtime
+
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 KILLS = 100 if LABS else 8
 CUTS = 300

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from edgecam.retention import EARLIEST, Policy, StoredClip, beyond_reach, to_delete
 
+pytestmark = pytest.mark.any_runtime
+
 DAY = 86400.0
 NOW = EARLIEST + 1000 * DAY
 LABELS = ("person", "dog", "car", "cat")

@@ -15,6 +15,8 @@ from mqtt_broker import EDGECAM, Listener, Mosquitto
 from edgecam.bundled import demo_clip
 from edgecam.journal import Journal
 
+pytestmark = pytest.mark.any_runtime
+
 LIMIT = 240.0
 """Seconds after which a run has hung; generous, for the slower runtime on a busy machine."""
 
