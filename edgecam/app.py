@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -144,22 +144,22 @@ class App:
 
 
 def tidy(config: Config, clock: Clock) -> None:
-    """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError."""
+    """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError.
+
+    Clips first: the last message of an event that was cut says whether there is one.
+    """
     from edgecam.recording.adoption import adopt
 
     if not config.journal.enabled:
         return
     path = config.data_dir / JOURNAL
-    with closing(Journal(path, outbox=config.mqtt.enabled, clock=clock)) as journal:
-        journal.open()
-        cut = journal.close_open_events("edgecam had stopped without ending it")
-    if cut:
-        log.warning("%d events were left open by the last run: marked as cut", cut)
-    with closing(ClipStore(path)) as store:
-        store.open()
+    with Journal(path, outbox=config.mqtt.enabled, clock=clock) as journal, ClipStore(path) as store:
         settled = len(adopt(config.data_dir / CLIPS, store)) + settle_interrupted(store, config.data_dir)
+        cut = journal.close_open_events("edgecam had stopped without ending it")
     if settled:
         log.warning("%d clips were left unfinished by the last run: brought to their end", settled)
+    if cut:
+        log.warning("%d events were left open by the last run: marked as cut", cut)
 
 
 def build(config: Config, clock: Clock) -> App:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from edgecam.clip_files import Sweep, Swept
 from edgecam.clip_store import ClipKind, ClipStore
@@ -57,6 +58,10 @@ class HousekeepingFacts:
     written_bytes: int | None = None
     written_per_day: int | None = None
     trouble: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, by name, without the details of the sweep."""
+        return {name: value for name, value in asdict(self).items() if name != "swept"}
 
 
 class HousekeepingWorker(Worker):

@@ -93,6 +93,10 @@ def test_pedestrians_become_events_clips_and_snapshots(tmp_path: Path, assets: P
     with sqlite3.connect(tmp_path / "data" / "edgecam.db") as journal:
         assert {row[0] for row in journal.execute("select id from events")} == set(begun)
     assert {path.stem for path in (tmp_path / "data" / "snapshots").rglob("*.jpg")} == set(begun)
+    clips = list((tmp_path / "data" / "clips").rglob("*.mp4"))
+    assert sum(frames_of(clip) for clip in clips) > 0
+    assert set(summary["storage"]) >= {"stored_bytes", "deleted", "written_bytes", "written_per_day"}
+    assert summary["storage"]["trouble"] == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

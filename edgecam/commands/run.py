@@ -39,6 +39,8 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
         summary["display"] = app.display.summary()
     if app.messaging is not None:
         summary["mqtt"] = app.messaging.summary()
+    if app.housekeeping is not None:
+        summary["storage"] = app.housekeeping.facts.summary()
     if as_json:
         console.emit_json(summary)
     else:
