@@ -90,14 +90,14 @@ class Subscriber:
 class Appliance:
     """edgecam as `edgecam run` has it, on a film of a street at 30 fps, 1280x720, with its detector in a process."""
 
-    def __init__(self, folder: Path, broker: Mosquitto, *, video: bool, fps: float = 30.0) -> None:
+    def __init__(self, folder: Path, broker: Mosquitto, *, recording: bool, fps: float = 30.0) -> None:
         clock = SystemClock()
         self.journal = folder / JOURNAL
         config = Config.model_validate(
             {
                 "data_dir": folder,
                 "detector": {"model": os.environ.get("EDGECAM_LAB_MODEL", "edgecam-demo"), "isolate": True},
-                "video": {"enabled": video},
+                "clips": {"enabled": recording},
                 "mqtt": {"enabled": True, "host": "127.0.0.1", "port": broker.port, "stats_interval": 1.0},
                 "cameras": {CAMERA: {"type": "synthetic"}},
             }
@@ -136,12 +136,12 @@ class Appliance:
 
 
 @contextmanager
-def at_work(folder: Path, *, video: bool) -> Iterator[tuple[Mosquitto, Appliance, Subscriber]]:
+def at_work(folder: Path, *, recording: bool) -> Iterator[tuple[Mosquitto, Appliance, Subscriber]]:
     """A broker, an edgecam and a subscriber."""
     with running(Mosquitto(folder / "broker")) as broker:
         subscriber = Subscriber(broker)
         try:
-            with Appliance(folder / "data", broker, video=video) as appliance:
+            with Appliance(folder / "data", broker, recording=recording) as appliance:
                 yield broker, appliance, subscriber
             subscriber_has_all(appliance, subscriber)
         finally:
@@ -158,9 +158,9 @@ def subscriber_has_all(appliance: Appliance, subscriber: Subscriber) -> None:
     appliance.wait_until(lambda: len({each.sequence for each in subscriber.told}) >= recorded)
 
 
-def latency(folder: Path, *, seconds: float, video: bool) -> dict[str, Any]:
+def latency(folder: Path, *, seconds: float, recording: bool) -> dict[str, Any]:
     """From a frame's timestamp to its event message at the subscriber, less the inference of that frame; seconds."""
-    with at_work(folder, video=video) as (_broker, appliance, subscriber):
+    with at_work(folder, recording=recording) as (_broker, appliance, subscriber):
         begun = len(subscriber.told)
         threading.Event().wait(seconds)
         told = list(subscriber.told[begun:])
@@ -168,7 +168,7 @@ def latency(folder: Path, *, seconds: float, video: bool) -> dict[str, Any]:
     beyond = [each.came - each.frame_time - inference.get(each.frame, 0.0) for each in told]
     stages = {**appliance.pipeline.detect.latencies.summary(), **appliance.pipeline.output.latencies.summary()}
     return {
-        "video": video,
+        "recording": recording,
         "messages": len(told),
         "beyond_inference": percentiles(beyond),
         "stages": {name: [each.p50, each.p99] for name, each in stages.items()},
@@ -178,7 +178,7 @@ def latency(folder: Path, *, seconds: float, video: bool) -> dict[str, Any]:
 def stall(folder: Path, *, frozen: float, before: float) -> dict[str, Any]:
     """A broker that takes the connection and does nothing more for a while: rates before and meanwhile, memory, and
     whether all came in order after it."""
-    with at_work(folder, video=False) as (broker, appliance, subscriber):
+    with at_work(folder, recording=False) as (broker, appliance, subscriber):
         assert appliance.messaging is not None
         publisher = appliance.messaging.publisher
         threading.Event().wait(min(before, 2.0))

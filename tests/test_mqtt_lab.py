@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def test_a_message_is_timed_from_its_frame(tmp_path: Path) -> None:
-    found = mqtt_lab.latency(tmp_path, seconds=3.0, video=False)
+    found = mqtt_lab.latency(tmp_path, seconds=3.0, recording=False)
     assert found["messages"] > 0
     assert 0 < found["beyond_inference"]["p50"] < 5.0
 

@@ -41,9 +41,9 @@ def needs_a_broker() -> None:
 def latency(seconds: Annotated[float, typer.Option(min=1)] = 60.0, folder: Folder = None) -> None:
     """From a frame's timestamp to its event message at a subscriber, less the inference; JSON."""
     found = []
-    for video in (False, True):
+    for recording in (False, True):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            found.append(mqtt_lab.latency(Path(place), seconds=seconds, video=video))
+            found.append(mqtt_lab.latency(Path(place), seconds=seconds, recording=recording))
     _tell(
         found,
         fine=all(one["beyond_inference"]["p50"] <= P50 and one["beyond_inference"]["p99"] <= P99 for one in found),
