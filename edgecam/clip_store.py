@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from edgecam.errors import EdgecamError, InputError, SinkError
 from edgecam.journal_schema import (
-    complaint,
-    connect_to_read,
-    connect_to_write,
-    explained,
-    migrate,
-    outdated,
+    JournalFile,
     transaction,
 )
 from edgecam.retention import StoredClip
@@ -69,7 +61,7 @@ class ClipRow:
     kind: ClipKind = ClipKind.EVENT
 
 
-class ClipStore:
+class ClipStore(JournalFile):
     """The clips in the journal's file, through a connection of its own.
 
     A commit is on the disk before a method that writes returns; clips are few. Transactions are short, so that who
@@ -77,39 +69,6 @@ class ClipStore:
 
     Errors are SinkError for a writer and InputError for a reader. Used by the thread that opened it.
     """
-
-    def __init__(self, journal: Path, *, read_only: bool = False) -> None:
-        self._path = journal
-        self._read_only = read_only
-        self._connection: sqlite3.Connection | None = None
-
-    def open(self) -> None:
-        """Open the file, a writer also creates it and brings it to the present schema. Safe to call twice."""
-        if self._connection is not None:
-            return
-        with self._faults(), ExitStack() as undo:
-            self._connection = self._connect()
-            undo.callback(self.close)
-            reason = complaint(self._opened) or (outdated(self._opened) if self._read_only else "")
-            if reason:
-                raise self._error(reason)
-            if outdated(self._opened):
-                migrate(self._opened)
-            undo.pop_all()
-
-    def close(self) -> None:
-        """Safe to call twice, and after a failed `open`."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with self._faults():
-                connection.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def begun(self, clip: ClipRow, event_ids: Iterable[str] = ()) -> None:
         """A clip has begun, or a whole one was found; it shows these events. Another one of that id is replaced."""
@@ -244,32 +203,6 @@ class ClipStore:
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._faults():
             return self._opened.execute(query, values).fetchall()
-
-    @property
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise self._error("not open")
-        return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        if not self._read_only:
-            return connect_to_write(self._path)
-        if not self._path.is_file():
-            raise self._error("no journal here: nothing was recorded yet, or the path is wrong")
-        return connect_to_read(self._path)
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except EdgecamError:
-            raise
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(explained(error)) from error
-
-    def _error(self, reason: str) -> EdgecamError:
-        kind = InputError if self._read_only else SinkError
-        return kind(f"journal {self._path}: {reason}")
 
 
 def _split(labels: str | None) -> tuple[str, ...]:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from edgecam.clock import SystemClock
-from edgecam.errors import EdgecamError, InputError, SinkError
+from edgecam.errors import InputError
 from edgecam.frigate import frigate_message
 from edgecam.journal_schema import (
-    complaint,
-    connect_to_read,
-    connect_to_write,
-    explained,
+    JournalFile,
     make_room,
-    migrate,
-    outdated,
     transaction,
 )
 from edgecam.outbox import moment, put
@@ -49,7 +42,7 @@ _IN_ZONE = "zones IN (SELECT DISTINCT zones FROM events WHERE instr(zones, ?))"
 _TOLD = "SELECT data, end_time, snapshot, cut, json_extract(data, '$.clip') FROM events"
 
 
-class Journal:
+class Journal(JournalFile):
     """The events of all cameras, one row each, brought up to date by every message.
 
     A commit is on the disk before `record` returns (`synchronous=FULL`): in WAL mode the weaker NORMAL would lose the
@@ -66,35 +59,9 @@ class Journal:
     def __init__(
         self, path: Path, *, read_only: bool = False, outbox: bool = False, clock: Clock | None = None
     ) -> None:
-        self._path = path
-        self._read_only = read_only
+        super().__init__(path, read_only=read_only)
         self._outbox = outbox
         self._clock = clock or SystemClock()
-        self._connection: sqlite3.Connection | None = None
-
-    def open(self) -> None:
-        """Open the file, a writer also creates it and brings it to the present schema. Safe to call twice."""
-        if self._connection is not None:
-            return
-        with self._faults(), ExitStack() as undo:
-            self._connection = self._connect()
-            undo.callback(self.close)
-            self._check()
-            undo.pop_all()
-
-    def close(self) -> None:
-        """Safe to call twice, and after a failed `open`."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with self._faults():
-                connection.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def record(self, document: Mapping[str, Any], snapshot: Path | None = None) -> None:
         """Take one event message, as `event_document` makes it; the latest of an event is what is remembered.
@@ -196,41 +163,10 @@ class Journal:
         message = json.dumps(frigate_message(before, after), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         put(self._opened, message, moment(self._clock))
 
-    @property
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise self._error("not open")
-        return self._connection
-
-    def _connect(self) -> sqlite3.Connection:
-        if not self._read_only:
-            return connect_to_write(self._path)
-        if not self._path.is_file():
-            raise self._error("no journal here: nothing was recorded yet, or the path is wrong")
-        return connect_to_read(self._path)
-
     def _check(self) -> None:
-        """Make sure that the file is a journal, of the schema this edgecam knows; a writer makes it one where empty."""
-        reason = complaint(self._opened) or (outdated(self._opened) if self._read_only else "")
-        if reason:
-            raise self._error(reason)
-        if outdated(self._opened):
-            migrate(self._opened)
+        super()._check()
         if not self._read_only:
             make_room(self._opened, self._path)
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except EdgecamError:
-            raise
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(explained(error)) from error
-
-    def _error(self, reason: str) -> EdgecamError:
-        kind = InputError if self._read_only else SinkError
-        return kind(f"journal {self._path}: {reason}")
 
 
 def _document(row: tuple[str, float | None, str | None, str | None, str | None]) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Self
+
+from edgecam.errors import EdgecamError, InputError, SinkError
 
 APPLICATION_ID = 0x65646763
 """Marks the file as ours (`PRAGMA application_id`): "edgc"."""
@@ -205,3 +208,73 @@ def explained(error: sqlite3.Error | OSError) -> str:
         return f"cannot be opened: {error.strerror}"
     code = getattr(error, "sqlite_errorcode", None)  # errors of the sqlite3 module itself have none
     return _REMEDIES.get(code & 0xFF, str(error)) if code is not None else str(error)
+
+
+class JournalFile:
+    """The journal's file, opened by whoever works with it: one connection, of the thread that opened it.
+
+    Errors are SinkError for a writer and InputError for a reader; a file that is damaged or not ours is left as it is.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        self._read_only = read_only
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Open the file, a writer also creates it and brings it to the present schema. Safe to call twice."""
+        if self._connection is not None:
+            return
+        with self._faults(), ExitStack() as undo:
+            self._connection = self._connect()
+            undo.callback(self.close)
+            self._check()
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Safe to call twice, and after a failed `open`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with self._faults():
+                connection.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise self._error("not open")
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._read_only:
+            return connect_to_write(self._path)
+        if not self._path.is_file():
+            raise self._error("no journal here: nothing was recorded yet, or the path is wrong")
+        return connect_to_read(self._path)
+
+    def _check(self) -> None:
+        """Make sure that the file is a journal, of the schema this edgecam knows; a writer makes it one where empty."""
+        reason = complaint(self._opened) or (outdated(self._opened) if self._read_only else "")
+        if reason:
+            raise self._error(reason)
+        if outdated(self._opened):
+            migrate(self._opened)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except EdgecamError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(explained(error)) from error
+
+    def _error(self, reason: str) -> EdgecamError:
+        kind = InputError if self._read_only else SinkError
+        return kind(f"journal {self._path}: {reason}")
