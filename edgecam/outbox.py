@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 from edgecam.errors import SinkError
-from edgecam.journal_schema import complaint, connect_beside, explained, outdated, transaction
+from edgecam.journal_schema import JournalFile, complaint, connect_beside, explained, outdated, transaction
 from edgecam.ports import Clock
 
 BUSY_TIMEOUT = 0.5
@@ -86,7 +85,7 @@ class OutboxBusy(SinkError):
     """Somebody else writes to the file; what was not written can be written soon, and reading goes on."""
 
 
-class Outbox:
+class Outbox(JournalFile):
     """What the publisher sees of the journal's file, through a connection of its own.
 
     Its commits are not waited for by the disk (`synchronous=NORMAL`): a power cut may bring back messages that the
@@ -94,38 +93,6 @@ class Outbox:
 
     All methods raise SinkError, those that write OutboxBusy. Used by the thread that opened it.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-
-    def open(self) -> None:
-        """Open the file, which a Journal has made. Safe to call twice."""
-        if self._connection is not None:
-            return
-        with self._faults(), ExitStack() as undo:
-            self._connection = connect_beside(self._path, BUSY_TIMEOUT)
-            undo.callback(self.close)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            reason = complaint(self._connection) or outdated(self._connection)
-            if reason:
-                raise self._error(reason)
-            undo.pop_all()
-
-    def close(self) -> None:
-        """Safe to call twice, and after a failed `open`."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with self._faults():
-                connection.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def pending(self, after: int, limit: int) -> list[OutboxMessage]:
         """The messages next in order after the one with sequence `after`, at most `limit`."""
@@ -183,11 +150,16 @@ class Outbox:
         with self._faults():
             return int(self._opened.execute(query).fetchone()[0])
 
-    @property
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise self._error("not open")
-        return self._connection
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, which a Journal has made."""
+        return connect_beside(self._path, BUSY_TIMEOUT)
+
+    def _check(self) -> None:
+        self._opened.execute("PRAGMA synchronous = NORMAL")
+        self._opened.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        reason = complaint(self._opened) or outdated(self._opened)
+        if reason:
+            raise self._error(reason)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
