@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,10 @@ from edgecam.composition import (
     model_folders,
     with_display,
 )
+from edgecam.condition import gather
 from edgecam.config import Config
 from edgecam.errors import ConfigError, WorkerStuck
+from edgecam.health.facts import Facts
 from edgecam.housekeeping import HousekeepingWorker
 from edgecam.journal import Journal
 from edgecam.models import resolve
@@ -53,6 +56,7 @@ class App:
 
     `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
     what the pipelines have to say, `housekeeping` keeps the disk in order: both start before them and stop after them.
+    `folder` is the one with edgecam's data.
     """
 
     def __init__(
@@ -62,8 +66,11 @@ class App:
         display: DisplaySink | None = None,
         messaging: Messaging | None = None,
         housekeeping: HousekeepingWorker | None = None,
+        *,
+        folder: Path = Path(),
     ) -> None:
         self.pipelines = list(pipelines)
+        self._folder = folder
         self.display = display
         self.messaging = messaging
         self.housekeeping = housekeeping
@@ -104,13 +111,17 @@ class App:
         """What looks at each camera's pictures now; None before it was opened."""
         return {pipeline.name: pipeline.detect.info for pipeline in self.pipelines}
 
+    def facts(self) -> Facts:
+        """How everything is now."""
+        return gather(self.pipelines, self.messaging, self.housekeeping, self._folder)
+
     def _wait(self, tick: Callable[[], None]) -> None:
         while not self._stopping:
             self._changed.wait(0.2)
             self._changed.clear()
             tick()
             if self.messaging:
-                self.messaging.tick(self.pipelines, self.housekeeping)
+                self.messaging.tick(self.facts)
             if self._faults() or all(pipeline.done for pipeline in self.pipelines):
                 return
 
@@ -184,4 +195,5 @@ def build(config: Config, clock: Clock) -> App:
         )
         for each in parts
     ]
-    return App(pipelines, changed, display, messaging, build_housekeeping(config, clock, changed.set))
+    housekeeping = build_housekeeping(config, clock, changed.set)
+    return App(pipelines, changed, display, messaging, housekeeping, folder=config.data_dir)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgecam import __version__
 from edgecam.config import Config
-from edgecam.housekeeping import HousekeepingWorker
+from edgecam.health.facts import Facts, MqttFacts
 from edgecam.mqtt.commands import Commands
 from edgecam.mqtt.credentials import broker_of
 from edgecam.mqtt.discovery import HomeAssistant, camera_info, discovery_messages
-from edgecam.mqtt.facts import CameraFacts, Facts, MqttFacts
 from edgecam.mqtt.reporter import Reporter
 from edgecam.mqtt.retained import RetainedTopics
-from edgecam.mqtt.topics import SWITCHES, Topics
+from edgecam.mqtt.topics import Topics
 from edgecam.outbox import Outbox
-from edgecam.pipeline import Pipeline
 from edgecam.ports import Clock
 from edgecam.publisher import ACKNOWLEDGED, PublishWorker
 from edgecam.sinks.mqtt import MqttSink
@@ -51,7 +48,6 @@ class Messaging:
         self._config = config
         self._topics = topics
         self._clock = clock
-        self._switches = switches
         self._pictures: dict[str, RequestedSnapshotSink] = {}
         self._reporter = Reporter(self._retained, topics, clock, interval=options.stats_interval)
         self._commands = Commands(topics, switches, self._retained, self._take_snapshot, clock)
@@ -86,9 +82,21 @@ class Messaging:
         """Have a camera's pictures, when somebody asks for one, taken by this sink."""
         self._pictures[camera] = pictures
 
-    def tick(self, pipelines: Sequence[Pipeline], housekeeping: HousekeepingWorker | None) -> None:
-        """Tell how everything is, where that is due. To be called several times a second."""
-        self._reporter.tick(lambda: self._facts(pipelines, housekeeping))
+    def tick(self, gather: Callable[[], Facts]) -> None:
+        """Tell how everything is, where that is due; only then is `gather` called. To be called often."""
+        self._reporter.tick(gather)
+
+    def facts(self) -> MqttFacts:
+        """What waits for the broker, was lost waiting, and went there."""
+        publisher = self.publisher
+        return MqttFacts(
+            waiting=publisher.spool,
+            lost=publisher.lost,
+            oldest_age=publisher.oldest_age,
+            sent=publisher.sent,
+            acknowledged=publisher.acknowledged,
+            publish=publisher.latencies.summary()[ACKNOWLEDGED],
+        )
 
     def summary(self) -> dict[str, Any]:
         """What was sent, what is left and what is wrong, for the end of a run."""
@@ -106,30 +114,3 @@ class Messaging:
 
     def _take_snapshot(self, camera: str) -> None:
         self._pictures[camera].request()
-
-    def _facts(self, pipelines: Sequence[Pipeline], housekeeping: HousekeepingWorker | None) -> Facts:
-        publisher = self.publisher
-        mqtt = MqttFacts(
-            waiting=publisher.spool,
-            lost=publisher.lost,
-            oldest_age=publisher.oldest_age,
-            sent=publisher.sent,
-            acknowledged=publisher.acknowledged,
-            publish=publisher.latencies.summary()[ACKNOWLEDGED],
-        )
-        cameras = {pipeline.name: self._camera_facts(pipeline) for pipeline in pipelines}
-        troubles = [housekeeping.facts.trouble] if housekeeping and housekeeping.facts.trouble else []
-        return Facts(cameras=cameras, mqtt=mqtt, folder=self._config.data_dir, troubles=troubles)
-
-    def _camera_facts(self, pipeline: Pipeline) -> CameraFacts:
-        detect, output = pipeline.detect, pipeline.output
-        return CameraFacts(
-            detector=detect.info,
-            detector_lost_since=detect.lost_since,
-            camera_lost_since=pipeline.capture.lost_since,
-            reopened=pipeline.capture.reopened,
-            switches={name: self._switches[pipeline.name][name] for name in SWITCHES},
-            troubles=[outlet.trouble for outlet in output.outlets if outlet.trouble],
-            counters=asdict(pipeline.counters()),
-            latencies={**detect.latencies.summary(), **output.latencies.summary()},
-        )

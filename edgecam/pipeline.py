@@ -70,6 +70,7 @@ class Pipeline:
         stop_timeout: float = 10.0,
     ) -> None:
         self.name = parts.name
+        self.switches = parts.switches
         self._caution = parts.caution
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout

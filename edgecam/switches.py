@@ -20,6 +20,10 @@ class Switches:
         """How a switch stands. Raises KeyError for one that does not exist."""
         return self._states[name]
 
+    def states(self) -> dict[str, bool]:
+        """How they all stand."""
+        return dict(self._states)
+
     def set(self, name: str, on: bool) -> None:  # noqa: FBT001 (a switch is what a boolean is)
         """Set a switch and tell the listeners, in this thread, also where it stood so already.
 

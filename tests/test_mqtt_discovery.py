@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from edgecam.config import SyntheticConfig
 from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
+from edgecam.health.facts import CameraFacts, Facts, MqttFacts
+from edgecam.health.stats import CameraLatencies, Counts, StatsReport
+from edgecam.health.status import StatusReport
 from edgecam.latency import Latency
 from edgecam.mqtt.discovery import (
     CameraInfo,
@@ -27,10 +30,7 @@ from edgecam.mqtt.discovery import (
     shown_labels,
     speaks_of,
 )
-from edgecam.mqtt.facts import CameraFacts, Facts, MqttFacts
 from edgecam.mqtt.retained import RetainedTopics
-from edgecam.mqtt.stats import CameraLatencies, Counts, StatsReport
-from edgecam.mqtt.status import StatusReport
 from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.testing import ManualClock
 from edgecam.types import DetectorInfo

@@ -14,11 +14,11 @@ from test_frigate import ADDED_SINCE, document
 from test_mqtt_status import camera, facts
 
 from edgecam.frigate import frigate_message
+from edgecam.health.stats import StatsReport
+from edgecam.health.status import StatusReport
 from edgecam.journal import Journal
 from edgecam.mqtt.pictures import SnapshotReference
 from edgecam.mqtt.schemas import DIALECT, SCHEMAS, payload_value, schema_for
-from edgecam.mqtt.stats import StatsReport
-from edgecam.mqtt.status import StatusReport
 from edgecam.mqtt.topics import Topics
 from edgecam.outbox import Outbox
 from edgecam.testing import ManualClock

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from edgecam.health import status
+from edgecam.health.facts import CameraFacts, Facts, MqttFacts
+from edgecam.health.stats import CameraLatencies, Counts, StatsReport, temperature_celsius
+from edgecam.health.status import StatusReport, SwitchStates
 from edgecam.latency import Latencies, Latency
-from edgecam.mqtt import status
-from edgecam.mqtt.facts import CameraFacts, Facts, MqttFacts
 from edgecam.mqtt.reporter import Reporter
 from edgecam.mqtt.retained import RetainedTopics
-from edgecam.mqtt.stats import CameraLatencies, Counts, StatsReport, temperature_celsius
-from edgecam.mqtt.status import StatusReport, SwitchStates
 from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.pipeline import Counters
 from edgecam.testing import ManualClock

@@ -16,14 +16,14 @@ from typing import Any
 from edgecam.config.mqtt import MqttSection
 from edgecam.events import event_document
 from edgecam.frigate import frigate_message
+from edgecam.health.facts import CameraFacts, Facts, MqttFacts
+from edgecam.health.stats import CameraLatencies, Counts, Rates, StatsReport
+from edgecam.health.status import Disk, StatusReport, Version
 from edgecam.latency import Latency
 from edgecam.mqtt.directory import KINDS, Kind
 from edgecam.mqtt.discovery import CameraInfo, discovery_messages
-from edgecam.mqtt.facts import CameraFacts, Facts, MqttFacts
 from edgecam.mqtt.pictures import SnapshotReference, SnapshotState
 from edgecam.mqtt.schemas import schema_for
-from edgecam.mqtt.stats import CameraLatencies, Counts, Rates, StatsReport
-from edgecam.mqtt.status import Disk, StatusReport, Version
 from edgecam.mqtt.topics import SWITCHES, Topics
 from edgecam.outbox import Moment, OutboxMessage
 from edgecam.publisher import sent_form

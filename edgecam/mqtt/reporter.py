@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgecam.mqtt.facts import Facts
+from edgecam.health.facts import Facts
+from edgecam.health.stats import StatsReport
+from edgecam.health.status import StatusDocument, StatusReport
 from edgecam.mqtt.retained import RetainedTopics
-from edgecam.mqtt.stats import StatsReport
-from edgecam.mqtt.status import StatusDocument, StatusReport
 from edgecam.mqtt.topics import Topics
 from edgecam.ports import Clock
 

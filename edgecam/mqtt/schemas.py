@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edgecam.health.stats import StatsDocument
+from edgecam.health.status import StatusDocument
 from edgecam.mqtt.pictures import SnapshotReference, SnapshotState
-from edgecam.mqtt.stats import StatsDocument
-from edgecam.mqtt.status import StatusDocument
 
 Schema = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgecam import __version__
-from edgecam.mqtt.facts import CameraFacts, Facts
+from edgecam.health.facts import CameraFacts, Facts
 from edgecam.ports import Clock
 
 LITTLE_SPACE_BYTES = 500_000_000

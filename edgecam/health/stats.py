@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from edgecam.health.facts import CameraFacts, Facts
+from edgecam.health.status import Document
 from edgecam.latency import Latency
-from edgecam.mqtt.facts import CameraFacts, Facts
-from edgecam.mqtt.status import Document
 from edgecam.ports import Clock
 
 THERMAL = Path("/sys/class/thermal")
