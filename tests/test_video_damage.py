@@ -122,7 +122,7 @@ class TestBadInput:
             (folder_with("broken", a=b"x", b=b"y"), "broken: none of the 2 pictures in this folder can be read"),
             (pipe, "pipe: neither a file nor a folder"),
         ],
-        ids=str,
+        ids=lambda value: value if isinstance(value, str) else "",
     )
     def test_it_is_named_in_one_line(
         self, tmp_path: Path, make: Any, complaint: str, capfd: pytest.CaptureFixture[str]
