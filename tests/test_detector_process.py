@@ -172,8 +172,10 @@ def test_a_failed_inference_is_told_and_ends_it(start: Start) -> None:
     process = start(tiny_models.fragile_detector())
     process.submit(np.zeros((1, 2, 2, 3), np.float32))
     assert collected(process)
+    os.kill(pid_of(process), signal.SIGSTOP)
     for _ in range(SLOTS):
         process.submit(np.ones((1, 2, 2, 3), np.float32))
+    os.kill(pid_of(process), signal.SIGCONT)
     wait_until_dead(process)  # with the second one unread: its channel is reset before its last words are heard
     with pytest.raises(DetectorError, match=r"^cpu: inference failed \(gather index out of bounds"):
         process.collect(LIMIT)
