@@ -12,6 +12,7 @@ from typing import Literal
 from edgecam.errors import ModelError
 from edgecam.modelfile.codes import EDGETPU_OP, POSTPROCESS_OP
 from edgecam.modelfile.flatbuffer import FlatbufferError, flexbuffer_numbers
+from edgecam.modelfile.form import ModelForm
 from edgecam.modelfile.metadata import Metadata, unpack_files
 from edgecam.modelfile.schema import IDENTIFIER, Graph, Operator, Structure, Tensor, walk
 
@@ -21,6 +22,7 @@ __all__ = [
     "POSTPROCESS_ROLES",
     "Metadata",
     "ModelFile",
+    "ModelForm",
     "PostProcess",
     "Structure",
     "Tensor",
@@ -131,6 +133,18 @@ class ModelFile:
             raise ModelError(f"{self.path}: takes {shapes}, not one RGB picture: give an object detector's model file")
         height, width = self.inputs[0].shape[1:3]
         return width, height
+
+    @property
+    def stated_form(self) -> ModelForm | None:
+        """The form the file itself states, None where it states none. Raises ModelError where it is damaged."""
+        if not self.structure.stated_form:
+            return None
+        try:
+            return ModelForm.from_json(self.structure.stated_form)
+        except ValueError as error:
+            raise ModelError(
+                f"{self.path}: the form it states is not understood ({error}): convert it anew with this edgecam"
+            ) from error
 
     @property
     def compiled_for_edgetpu(self) -> bool:

@@ -50,11 +50,14 @@ class Flatbuffer:
 
 
 class Table:
-    """One table of a flatbuffer; fields are named by their index in the schema. Absent fields give the default."""
+    """One table of a flatbuffer, at byte `at`; fields are named by their index in the schema.
+
+    Absent fields give the default.
+    """
 
     def __init__(self, buffer: Flatbuffer, at: int) -> None:
         self._buffer = buffer
-        self._at = at
+        self.at = at
         vtable = at - buffer.integer("i", at)
         vtable_size = buffer.integer("H", vtable)
         if vtable_size < 4 or vtable_size % 2:
@@ -98,6 +101,10 @@ class Table:
         start, count = self._vector(field, 1)
         return self._buffer.data[start : start + count].decode(errors="replace")
 
+    def place(self, field: int) -> int | None:
+        """The byte at which what a field refers to begins, None where the field is absent."""
+        return self._follow(field)
+
     def _vector(self, field: int, item_bytes: int) -> tuple[int, int]:
         """First item and number of items; the number is checked against the data before anything is allocated."""
         at = self._follow(field)
@@ -116,8 +123,8 @@ class Table:
         if offset == 0:
             return None
         if offset + size_bytes > self._size:
-            raise FlatbufferError(f"a field of the table at byte {self._at} lies outside it")
-        return self._at + int(offset)
+            raise FlatbufferError(f"a field of the table at byte {self.at} lies outside it")
+        return self.at + int(offset)
 
 
 def flexbuffer_numbers(data: bytes) -> dict[str, float]:

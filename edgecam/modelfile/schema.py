@@ -17,6 +17,8 @@ from edgecam.modelfile.metadata import Metadata, parse_metadata
 
 IDENTIFIER = b"TFL3"
 
+#: The name of the metadata entry that holds a model's form, see `form.ModelForm`.
+FORM_ENTRY = "EDGECAM_MODEL"
 _MIN_RUNTIME_VERSION = "min_runtime_version"
 _BLOCKWISE = 2
 
@@ -86,7 +88,8 @@ class Structure:
 
     `signature` maps the names of the first signature's outputs to tensor indices; `end` is the end of the last byte
     in use. `codes` are the kinds of operators announced, which a runtime must know though none may be in use;
-    `min_runtime_version` is the TensorFlow Lite version its converter asked for, "" where it did not.
+    `min_runtime_version` is the TensorFlow Lite version its converter asked for, "" where it did not; `stated_form` is
+    what it says of its own form (see `form.ModelForm`), empty where it says nothing.
     """
 
     graphs: tuple[Graph, ...]
@@ -96,6 +99,7 @@ class Structure:
     version: int
     codes: tuple[Code, ...]
     min_runtime_version: str
+    stated_form: bytes = b""
 
 
 def walk(content: bytes) -> Structure:
@@ -110,10 +114,16 @@ def walk(content: bytes) -> Structure:
     if not graphs:
         raise FlatbufferError("no graph")
     entries = _metadata(model, spans, content)
-    described = [data for name, data in entries if name == "TFLITE_METADATA"]
-    metadata = parse_metadata(described[-1]) if described else Metadata()
+    described, forms = ([data for name, data in entries if name == entry] for entry in ("TFLITE_METADATA", FORM_ENTRY))
     return Structure(
-        graphs, _signature(model, graphs), metadata, buffer.end, version, codes, _min_runtime_version(entries)
+        graphs=graphs,
+        signature=_signature(model, graphs),
+        metadata=parse_metadata(described[-1]) if described else Metadata(),
+        end=buffer.end,
+        version=version,
+        codes=codes,
+        min_runtime_version=_min_runtime_version(entries),
+        stated_form=forms[-1] if forms else b"",
     )
 
 
