@@ -55,7 +55,7 @@ def test_a_form_is_the_same_after_a_trip_through_json(form: ModelForm) -> None:
     ],
 )
 def test_what_is_no_form_is_refused(family: str, resize: str, options: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\w"):
         ModelForm(family, resize, options)  # type: ignore[arg-type]
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_form_is_refused(family: str, resize: str, options: dict[str,
 )
 def test_a_damaged_form_is_refused_in_a_line(tmp_path: Path, text: str | bytes) -> None:
     data = text.encode() if isinstance(text, str) else text
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\w"):
         ModelForm.from_json(data)
     file = written(tmp_path, detector())
     broken = replace(file, structure=replace(file.structure, stated_form=data or b"\0"))
