@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from edgecam.health import status
+from edgecam.health.board import temperature_celsius
 from edgecam.health.facts import CameraFacts, Facts, MqttFacts
-from edgecam.health.stats import CameraLatencies, Counts, StatsReport, temperature_celsius
+from edgecam.health.stats import CameraLatencies, Counts, StatsReport
 from edgecam.health.status import StatusReport, SwitchStates
 from edgecam.latency import Latencies, Latency
 from edgecam.mqtt.reporter import Reporter
@@ -231,8 +232,8 @@ def test_what_is_told_is_json_with_every_key(tmp_path: Path) -> None:
     desk.reporter.tick(desk.gather)
     told = {topic: json.loads(payload) for topic, payload in desk.retained.take()}
     assert set(told["edgecam/status"]) == {
-        "status", "reasons", "since", "clock_synced", "version", "cameras", "disk", "spool", "events_lost",
+        "status", "reasons", "since", "clock_synced", "version", "cameras", "disk", "spool", "board", "events_lost",
     }  # fmt: skip
     assert set(told["edgecam/status"]["cameras"]["front"]) == {"detector", "camera", "switches"}
-    assert set(told["edgecam/stats"]) == {"time", "interval", "cameras", "mqtt", "process"}
+    assert set(told["edgecam/stats"]) == {"time", "interval", "cameras", "mqtt", "storage", "process"}
     assert told["edgecam/stats"]["cameras"]["front"]["counters"] == asdict(Counters(**NOTHING_YET))

@@ -28,6 +28,14 @@ def test_listeners_hear_how_all_switches_stand_and_each_setting() -> None:
     assert [switches[name] for name in ("detect", "recordings", "snapshots")] == [False, True, False]
 
 
+def test_what_has_nothing_to_switch_is_off_and_stays_so() -> None:
+    switches, heard = Switches(absent=("recordings",)), list[tuple[str, bool]]()
+    switches.listen(lambda name, on: heard.append((name, on)))
+    switches.set("recordings", True)
+    assert not switches["recordings"]
+    assert [on for name, on in heard if name == "recordings"] == [False, False], "whoever asked is told how it stands"
+
+
 def test_there_is_no_other_switch() -> None:
     switches = Switches()
     with pytest.raises(KeyError):

@@ -16,7 +16,8 @@ from typing import Any
 from edgecam.config.mqtt import MqttSection
 from edgecam.events import event_document
 from edgecam.frigate import frigate_message
-from edgecam.health.facts import CameraFacts, Facts, MqttFacts
+from edgecam.health.board import UNDER_VOLTAGE, Board
+from edgecam.health.facts import BoardFacts, CameraFacts, Facts, MqttFacts, StorageFacts
 from edgecam.health.stats import CameraLatencies, Counts, Rates, StatsReport
 from edgecam.health.status import Disk, StatusReport, Version
 from edgecam.latency import Latency
@@ -178,7 +179,16 @@ def facts() -> Facts:
         | {"frames_captured": 3600, "frames_analysed": 3580, "events": 12},
         latencies=dict.fromkeys(CameraLatencies.model_fields, LATENCY),
     )
-    return Facts({"front": front}, MqttFacts(4, 0, 62.5, 210, 206, LATENCY), Path("/nowhere"))
+    storage = StorageFacts(
+        stored_bytes=8_589_934_592,
+        deleted=14,
+        deleted_bytes=310_378_496,
+        written_bytes=402_653_184,
+        written_per_day=4_831_838_208,
+    )
+    board = Board("Raspberry Pi 4 Model B Rev 1.4", throttled_ever=(UNDER_VOLTAGE,), watched=True)
+    mqtt = MqttFacts(4, 0, 62.5, 210, 206, LATENCY)
+    return Facts({"front": front}, mqtt, Path("/nowhere"), storage=storage, board=BoardFacts(board))
 
 
 def status_example() -> str:
@@ -198,7 +208,8 @@ def stats_example() -> str:
     report = StatsReport(clock, thermal=Path("/nowhere"))
     clock.advance(60.0)
     document = report.document(facts())
-    process = document.process.model_copy(update={"rss_bytes": 187_432_960, "cpu": 0.61, "temperature_celsius": 54.5})
+    said = {"count": 2, "rss_bytes": 187_432_960, "cpu": 0.61, "temperature_celsius": 54.5}
+    process = document.process.model_copy(update=said)
     front = document.cameras["front"]
     rates = front.model_copy(update={"fps": Rates(captured=30.0, analysed=29.83, written=30.0)})
     changed = document.model_copy(update={"process": process, "cameras": {"front": rates}})

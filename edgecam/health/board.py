@@ -21,6 +21,13 @@ TROUBLES = {
 }
 """The bits of the firmware's answer that tell of now; the same 16 higher tell of before. Raspberry Pi's documentation
 of `vcgencmd get_throttled`."""
+REMEDIES = {
+    UNDER_VOLTAGE: "under-voltage: use the power supply made for it, a short cable, and a powered hub for the Coral",
+    TROUBLES[1]: "the processor's clock is capped: it is too warm, or its power supply is too weak",
+    TROUBLES[2]: "throttled: it is too warm, or its power supply is too weak",
+    TROUBLES[3]: "the soft temperature limit is reached: give it a heat sink or a fan",
+}
+"""Each of them with what helps."""
 #: The firmware's answer as a file (Raspberry Pi's own kernel; the first look at it after a boot leaves a line about its
 #: age in the kernel's log), wherever a model has its firmware node.
 _FIRMWARE = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgecam.health.board import Board
 from edgecam.latency import Latency
 from edgecam.types import DetectorInfo
 
@@ -44,6 +45,36 @@ class MqttFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """What the clips take, what was deleted since the start, and what goes to the disk.
+
+    `stored_bytes` of clips are kept, `over_bytes` of them too much, which cannot be deleted. `written_bytes` is what
+    edgecam gave to the disk since its start, `written_per_day` what that is in a day: None where it is not known.
+    """
+
+    stored_bytes: int = 0
+    over_bytes: int = 0
+    deleted: int = 0
+    deleted_bytes: int = 0
+    written_bytes: int | None = None
+    written_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFacts:
+    """The board as it was seen last, and what it suffers: since when, of each of the words of `edgecam.health.board`.
+
+    `episodes` counts how often each has begun since edgecam started. `beside` says of cameras whose detector is lost or
+    not the one that was asked for, what the board suffered when that came about.
+    """
+
+    board: Board = field(default_factory=Board)
+    suffers: Mapping[str, float] = field(default_factory=dict)
+    episodes: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All cameras by name, the way to the broker, and the folder on whose disk everything lies.
 
@@ -54,3 +85,5 @@ class Facts:
     mqtt: MqttFacts
     folder: Path
     troubles: Sequence[str] = ()
+    storage: StorageFacts = field(default_factory=StorageFacts)
+    board: BoardFacts = field(default_factory=BoardFacts)

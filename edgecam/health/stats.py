@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import resource
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import Field
 
+from edgecam.health.board import THERMAL, temperature_celsius
 from edgecam.health.facts import CameraFacts, Facts
+from edgecam.health.processes import Process, own_processes
 from edgecam.health.status import Document
 from edgecam.latency import Latency
 from edgecam.ports import Clock
-
-THERMAL = Path("/sys/class/thermal")
-"""Where Linux shows temperatures."""
-MEMORY = Path("/proc/self/statm")
-"""Where Linux shows how much memory this process has."""
 
 
 class Rates(Document):
@@ -69,8 +65,9 @@ class CameraStats(Document):
 
 
 class ProcessStats(Document):
-    """edgecam's main process, and the board it runs on."""
+    """edgecam's processes, all together, and the board they run on."""
 
+    count: int = Field(description="How many there are; a detector on an Edge TPU has one of its own.", ge=0)
     rss_bytes: int | None = Field(description="Memory in use; null where it cannot be asked.")
     cpu: float = Field(description="CPU cores in use over the last interval; 1 is one core all the time.", ge=0)
     uptime: float = Field(description="How long it has run, seconds.", ge=0)
@@ -87,6 +84,19 @@ class MqttStats(Document):
     )
 
 
+class StorageStats(Document):
+    """The clips, and what goes to the disk."""
+
+    stored_bytes: int = Field(description="What all clips take.", ge=0)
+    over_bytes: int = Field(description="What they take beyond their bounds, because nothing can be deleted.", ge=0)
+    deleted: int = Field(description="Clips deleted since edgecam started.", ge=0)
+    deleted_bytes: int = Field(description="What those took.", ge=0)
+    written_bytes: int | None = Field(description="What edgecam gave to the disk since it started; null: not known.")
+    written_per_day: int | None = Field(
+        description="The same of the last day, or as much as there would be in one; null: not known, or too early."
+    )
+
+
 class StatsDocument(Document):
     """Rates, counts and latencies."""
 
@@ -94,7 +104,12 @@ class StatsDocument(Document):
     interval: float = Field(description="What the rates are taken over, seconds.", gt=0)
     cameras: dict[str, CameraStats] = Field(description="The cameras that run, by name.")
     mqtt: MqttStats
+    storage: StorageStats
     process: ProcessStats
+
+
+#: So often at least can things be noted in a window; and no interval is shorter, seconds.
+_NOTES, _SHORTEST = 4, 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +122,43 @@ class _Then:
 
 
 class StatsReport:
-    """Makes statistics; the rates are taken between one document and the next."""
+    """Makes statistics; the rates are taken between one document and the next.
 
-    def __init__(self, clock: Clock, *, thermal: Path = THERMAL) -> None:
+    With a `window` they are taken over at least so many seconds instead, as far as `note` was called or a document
+    was made before them: then documents may be asked for at any time.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        thermal: Path = THERMAL,
+        window: float = 0.0,
+        processes: Callable[[], list[Process]] = own_processes,
+    ) -> None:
         self._clock = clock
         self._thermal = thermal
+        self._window = window
+        self._processes = processes
         self._started = clock.monotonic()
-        self._then = _Then(self._started, time.process_time(), {})
+        self._noted: deque[_Then] = deque([_Then(self._started, _cpu(processes()), {})])
+
+    def note(self, facts: Facts) -> None:
+        """Remember how things stand, for the rates to come."""
+        now = self._now(facts, self._processes())
+        self._forget(now)
+        self._remember(now)
 
     def document(self, facts: Facts) -> StatsDocument:
-        """The statistics now; not to be asked twice at the same moment."""
-        then, now, cpu = self._then, self._clock.monotonic(), time.process_time()
-        self._then = _Then(now, cpu, {name: camera.counters for name, camera in facts.cameras.items()})
-        elapsed = now - then.now
+        """The statistics now; without a window not to be asked for twice at the same moment."""
+        processes = self._processes()
+        now = self._now(facts, processes)
+        self._forget(now)
+        then = self._noted[0]
+        self._remember(now)
+        elapsed = max(now.now - then.now, _SHORTEST)
         return StatsDocument(
-            time=round(self._clock.wall(now).timestamp(), 3),
+            time=round(self._clock.wall(now.now).timestamp(), 3),
             interval=round(elapsed, 3),
             cameras={
                 name: _camera(camera, then.counters.get(name, {}), elapsed) for name, camera in facts.cameras.items()
@@ -131,32 +168,33 @@ class StatsReport:
                 acknowledged=facts.mqtt.acknowledged,
                 publish=_percentiles(facts.mqtt.publish),
             ),
+            storage=StorageStats(**asdict(facts.storage)),
             process=ProcessStats(
-                rss_bytes=_rss_bytes(),
-                cpu=round((cpu - then.cpu) / elapsed, 3),
-                uptime=round(now - self._started, 1),
+                count=len(processes),
+                rss_bytes=sum(process.rss_bytes for process in processes) or None,
+                cpu=round(max(0.0, now.cpu - then.cpu) / elapsed, 3),
+                uptime=round(now.now - self._started, 1),
                 temperature_celsius=temperature_celsius(self._thermal),
             ),
         )
 
+    def _now(self, facts: Facts, processes: list[Process]) -> _Then:
+        counters = {name: camera.counters for name, camera in facts.cameras.items()}
+        return _Then(self._clock.monotonic(), _cpu(processes), counters)
 
-def temperature_celsius(folder: Path = THERMAL) -> float | None:
-    """The processor's temperature, of a board with several the first that is one; None where none is told."""
-    zones = sorted(folder.glob("thermal_zone*"), key=lambda zone: (not _is_processor(zone), zone.name))
-    for zone in zones:
-        try:
-            return round(int((zone / "temp").read_text()) / 1000, 1)
-        except (OSError, ValueError):
-            continue
-    return None
+    def _forget(self, now: _Then) -> None:
+        """What is further back than the window reaches; one as old as that stays."""
+        while len(self._noted) > 1 and now.now - self._noted[1].now >= self._window:
+            self._noted.popleft()
+
+    def _remember(self, now: _Then) -> None:
+        """Of those that come close upon another, one is enough."""
+        if now.now - self._noted[-1].now >= self._window / _NOTES:
+            self._noted.append(now)
 
 
-def _is_processor(zone: Path) -> bool:
-    try:
-        kind = (zone / "type").read_text().lower()
-    except OSError:
-        return False
-    return any(word in kind for word in ("cpu", "soc", "pkg"))
+def _cpu(processes: list[Process]) -> float:
+    return sum(process.cpu for process in processes)
 
 
 def _camera(facts: CameraFacts, before: Mapping[str, int], elapsed: float) -> CameraStats:
@@ -174,10 +212,3 @@ def _camera(facts: CameraFacts, before: Mapping[str, int], elapsed: float) -> Ca
 def _percentiles(latency: Latency) -> Percentiles:
     p50, p95, p99 = (None if value is None else round(value, 6) for value in (latency.p50, latency.p95, latency.p99))
     return Percentiles(count=latency.count, p50=p50, p95=p95, p99=p99)
-
-
-def _rss_bytes() -> int | None:
-    try:
-        return int(MEMORY.read_text().split()[1]) * resource.getpagesize()
-    except (OSError, ValueError, IndexError):
-        return None

@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgecam import __version__
-from edgecam.health.facts import CameraFacts, Facts
+from edgecam.health.board import REMEDIES, TROUBLES
+from edgecam.health.facts import BoardFacts, CameraFacts, Facts
 from edgecam.ports import Clock
 
 LITTLE_SPACE_BYTES = 500_000_000
@@ -82,6 +83,14 @@ class Spool(Document):
     oldest_age: float | None = Field(description="How long the oldest has waited, seconds; null: none, or not known.")
 
 
+class BoardStatus(Document):
+    """The board, as far as it watches its power supply and its cooling; a Raspberry Pi does."""
+
+    model: str = Field(description="What it calls itself; empty where it does not say.")
+    throttled: list[str] = Field(description="What it suffers now: under-voltage, throttled …; empty: nothing.")
+    throttled_before: list[str] = Field(description="What it suffered at some time, as far as it remembers.")
+
+
 class StatusDocument(Document):
     """How edgecam is."""
 
@@ -93,6 +102,7 @@ class StatusDocument(Document):
     cameras: dict[str, CameraStatus] = Field(description="The cameras that run, by name.")
     disk: Disk
     spool: Spool
+    board: BoardStatus
     events_lost: int = Field(description="Events since edgecam started that could be recorded nowhere.", ge=0)
 
 
@@ -122,6 +132,7 @@ class StatusReport:
             cameras=cameras,
             disk=disk,
             spool=Spool(messages=facts.mqtt.waiting, lost=facts.mqtt.lost, oldest_age=facts.mqtt.oldest_age),
+            board=_board(facts.board),
             events_lost=sum(camera.counters["events_lost"] for camera in facts.cameras.values()),
         )
 
@@ -156,16 +167,31 @@ def _disk(facts: Facts) -> Disk:
     return Disk(path=str(facts.folder), free_bytes=usage.free, total_bytes=usage.total)
 
 
+def _board(facts: BoardFacts) -> BoardStatus:
+    before = {*facts.board.throttled_ever, *facts.episodes}
+    return BoardStatus(
+        model=facts.board.model,
+        throttled=[word for word in TROUBLES.values() if word in facts.suffers],
+        throttled_before=[word for word in TROUBLES.values() if word in before],
+    )
+
+
 def _reasons(facts: Facts, disk: Disk) -> Iterator[str]:
     for name, camera in facts.cameras.items():
         if camera.camera_lost_since is not None:
             yield f"{name}: the camera is lost"
         if camera.switches["detect"]:
             if camera.detector_lost_since is not None:
-                yield f"{name}: the detector is lost"
+                yield f"{name}: the detector is lost{_beside(facts, name)}"
             elif camera.detector is not None and camera.detector.degraded:
-                yield f"{name}: {camera.detector.degraded}"
+                yield f"{name}: {camera.detector.degraded}{_beside(facts, name)}"
         yield from (f"{name}: {trouble}" for trouble in camera.troubles)
     yield from facts.troubles
+    yield from (f"the board: {REMEDIES[word]}" for word in TROUBLES.values() if word in facts.board.suffers)
     if disk.free_bytes is not None and disk.free_bytes < LITTLE_SPACE_BYTES:
         yield f"less than {LITTLE_SPACE_BYTES // 1_000_000} MB are free at {disk.path}"
+
+
+def _beside(facts: Facts, camera: str) -> str:
+    said = facts.board.beside.get(camera)
+    return f" ({said})" if said else ""

@@ -41,6 +41,7 @@ def appliance_diagnostics() -> list[Diagnostic]:
         Diagnostic("reasons", "Trouble", _text("value_json.reasons | join('; ')")),
         _moment("since", "Status since", "value_json.since"),
         _problem("clock", "Clock", "not value_json.clock_synced"),
+        _problem("power", "Power supply", "'under-voltage' in value_json.board.throttled"),
         Diagnostic("runtime", "Runtime", _text("value_json.version.runtime")),
         _size("disk", "Free disk space", "value_json.disk.free_bytes", "GB"),
         Diagnostic(
@@ -59,6 +60,7 @@ def appliance_diagnostics() -> list[Diagnostic]:
                 keys={"state_class": "measurement", "device_class": "temperature", "unit_of_measurement": "°C"},
             )
         ),
+        _figure(_size("written", "Written to disk per day", "value_json.storage.written_per_day", "GB")),
         _figure(Diagnostic("uptime", "Uptime", _value("value_json.process.uptime"), keys=_SECONDS | _HIDDEN)),
         _figure(_scaled("publish", "Message delay", "value_json.mqtt.publish.p99", 1000, _MILLISECONDS | _HIDDEN)),
     ]
