@@ -18,6 +18,7 @@ from edgecam.commands import (
     config,
     demo,
     detect,
+    doctor,
     evaluate,
     events,
     models,
@@ -62,7 +63,7 @@ def root(
         raise typer.Exit(USAGE)
 
 
-for group in (demo, run, detect, evaluate, bench, events, clips, models, cameras, tpu, zones, mqtt, config):
+for group in (demo, run, detect, evaluate, bench, events, clips, models, cameras, tpu, doctor, zones, mqtt, config):
     group.register(app)
 
 

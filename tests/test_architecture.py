@@ -21,7 +21,7 @@ LAYERS = [
     {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
     {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "health", "housekeeping", "mqtt",
      "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
-    {"app", "benchmark", "composition", "condition", "demonstration", "messaging", "pipeline"},
+    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "messaging", "pipeline"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}

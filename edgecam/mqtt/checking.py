@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgecam.config.mqtt import MqttSection
@@ -27,12 +28,13 @@ Said = tuple[bool, str]
 """Whether it is well, and what there is to say."""
 
 
-def check(config: MqttSection) -> Iterator[Finding]:
+def check(config: MqttSection, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Connect and try what edgecam does there, on a topic that nobody reads and without anything that stays.
 
-    Ends at the first thing without which the others cannot be tried. Raises ConfigError for files that cannot be used.
+    Ends at the first thing without which the others cannot be tried. `environment` says where credentials are. Raises
+    ConfigError for files that cannot be used.
     """
-    broker = broker_of(config)
+    broker = broker_of(config, environment)
     yield Finding("enabled", *_enabled(config))
     tried = "connection"
     try:

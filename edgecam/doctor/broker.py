@@ -1,0 +1,61 @@
+"""Whether the MQTT broker is there, lets edgecam in, and lets it do what it does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgecam.doctor.finding import Finding, fail, ok, parted, skipped
+from edgecam.doctor.surroundings import Surroundings
+from edgecam.errors import ConfigError
+from edgecam.mqtt.checking import check
+from edgecam.mqtt.credentials import CREDENTIAL, VARIABLE
+
+CREDENTIALS = ("run/credentials/edgecam.service", "etc/credstore", "run/credstore", "etc/edgecam")
+"""Where the service's password may lie; the first only while it runs."""
+_FOLDER = "CREDENTIALS_DIRECTORY"
+_SUDO = "run `sudo edgecam doctor`, while the service runs"
+_REMEDY = "`edgecam mqtt check` tries each step; docs/mqtt.md has the settings"
+
+
+def check_broker(here: Surroundings) -> Iterator[Finding]:
+    """Connect as edgecam does, under another client id, and try what it does there; nothing stays."""
+    mqtt = here.config.mqtt
+    if not mqtt.enabled:
+        yield skipped("mqtt.enabled is false")
+        return
+    environment: Mapping[str, str] | None = os.environ
+    if mqtt.username and not mqtt.password_file:
+        environment = _with_the_password(here)
+    if environment is None:
+        yield skipped("the password is the service's own: this user may not read it", _SUDO)
+        return
+    try:
+        steps = [step for step in check(mqtt, environment) if step.name != "enabled"]
+    except ConfigError as error:
+        yield from (fail(*parted(line, _REMEDY)) for line in str(error).splitlines())
+        return
+    wrong = [fail(*parted(step.text, _REMEDY)) for step in steps if not step.fine]
+    yield from wrong
+    if not wrong:
+        yield ok(steps[0].text)
+
+
+def _with_the_password(here: Surroundings) -> Mapping[str, str] | None:
+    """The environment, with the folder that has the service's credential; None where it has one closed to this user."""
+    if VARIABLE in os.environ or _FOLDER in os.environ:
+        return os.environ
+    closed = False
+    for folder in map(here.at, CREDENTIALS):
+        file = folder / CREDENTIAL
+        if os.access(file, os.R_OK):
+            return {**os.environ, _FOLDER: str(folder)}
+        closed = closed or file_is_closed(file)
+    return None if closed or here.at(f"etc/credstore.encrypted/{CREDENTIAL}").exists() else os.environ
+
+
+def file_is_closed(file: Path) -> bool:
+    """Whether it is there, or may be, and this user may not read it."""
+    folder = file.parent
+    return os.access(file, os.F_OK) or (folder.is_dir() and not os.access(folder, os.X_OK))

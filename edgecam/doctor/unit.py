@@ -1,0 +1,79 @@
+"""Whether the service is installed, runs, and is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecam.doctor.finding import Finding, fail, ok, parted, skipped, warn
+from edgecam.doctor.surroundings import UNIT, Service, Surroundings
+
+BAD_CONFIG = "78"
+"""The exit code after which systemd does not start it again."""
+RELEASE = "opt/edgecam/current"
+_JOURNAL = "`journalctl -u edgecam -e` says why"
+
+
+def check_service(here: Surroundings) -> Iterator[Finding]:
+    """Its unit is loaded, starts at boot and runs; and what the service says of itself."""
+    service = here.service
+    if not here.at("run/systemd/system").is_dir() or not service.unit:
+        yield skipped("systemd does not run here")
+    elif not service.installed:
+        yield _missing(here)
+    elif service.unit["LoadState"] != "loaded":
+        yield _not_loaded(service)
+    else:
+        yield _activity(service)
+        yield from _settings(service)
+    if service.told:
+        yield from _own_words(service)
+    elif service.running:
+        yield warn(*parted(service.trouble, _JOURNAL))
+
+
+def _missing(here: Surroundings) -> Finding:
+    remedy = "`sudo edgecam install`"
+    if here.at(RELEASE).exists():
+        return fail(f"{here.at(RELEASE)} is there, but {UNIT} is not", f"install it again: {remedy}")
+    return skipped(f"{UNIT} is not installed", remedy)
+
+
+def _not_loaded(service: Service) -> Finding:
+    state = service.unit["LoadState"]
+    if state == "masked":
+        return fail(f"{UNIT} is masked", f"`sudo systemctl unmask {UNIT}`, then `sudo systemctl enable --now {UNIT}`")
+    return fail(f"{UNIT} cannot be loaded ({state})", f"`systemd-analyze verify {UNIT}` names the line")
+
+
+def _activity(service: Service) -> Finding:
+    unit, state = service.unit, service.unit.get("ActiveState", "")
+    text = unit.get("StatusText", "")
+    if state == "failed":
+        if unit.get("ExecMainStatus") == BAD_CONFIG:
+            return fail(f"{UNIT} does not start: its configuration cannot be used", "`edgecam config check` names it")
+        why = f"{unit.get('Result') or 'no reason told'}, exit {unit.get('ExecMainStatus') or '?'}"
+        return fail(f"{UNIT} has failed ({why})", _JOURNAL)
+    if state == "active":
+        restarts = int(unit.get("NRestarts") or 0)
+        if restarts:
+            return warn(f"{UNIT} runs, but was started again {restarts} times", _JOURNAL)
+        return ok(f"{UNIT} runs{f': {text}' if text else ''}")
+    if state == "inactive":
+        return warn(f"{UNIT} is stopped", f"`sudo systemctl start {UNIT}`")
+    return warn(f"{UNIT} is {state}{f': {text}' if text else ''}", f"look again in a minute; {_JOURNAL}")
+
+
+def _settings(service: Service) -> Iterator[Finding]:
+    if service.unit.get("NeedDaemonReload") == "yes":
+        yield warn(f"{UNIT} was changed on the disk", f"`sudo systemctl daemon-reload`, then restart {UNIT}")
+    if service.unit.get("UnitFileState") == "disabled":
+        yield warn(f"{UNIT} does not start at boot", f"`sudo systemctl enable {UNIT}`")
+
+
+def _own_words(service: Service) -> Iterator[Finding]:
+    """What it says over its socket."""
+    status = service.told["status"]
+    if status.get("status") == "ok":
+        yield ok("edgecam says that it is well")
+    for reason in status.get("reasons", ()):
+        yield warn(f"edgecam says: {reason}", "`edgecam status` shows more")
