@@ -13,10 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from edgecam.clip_files import settle_interrupted
+from edgecam.clip_files import FOLDERS, settle_interrupted
 from edgecam.clip_store import ClipStore
 from edgecam.composition import (
-    CLIPS,
     JOURNAL,
     announce,
     build_display,
@@ -165,7 +164,8 @@ def tidy(config: Config, clock: Clock) -> None:
         return
     path = config.data_dir / JOURNAL
     with Journal(path, outbox=config.mqtt.enabled, clock=clock) as journal, ClipStore(path) as store:
-        settled = len(adopt(config.data_dir / CLIPS, store)) + settle_interrupted(store, config.data_dir)
+        settled = sum(len(adopt(config.data_dir / folder, store, kind)) for folder, kind in FOLDERS.items())
+        settled += settle_interrupted(store, config.data_dir)
         cut = journal.close_open_events("edgecam had stopped without ending it")
     if settled:
         log.warning("%d clips were left unfinished by the last run: brought to their end", settled)

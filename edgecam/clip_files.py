@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from edgecam.clip_store import ClipRow, ClipStore
+from edgecam.clip_store import ClipKind, ClipRow, ClipStore
 from edgecam.errors import InputError, SinkError
 from edgecam.recording.boxes import boxes_path
 from edgecam.recording.fragments import part_of, sync_folder
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 CLIPS = "clips"
 """The folder of the clips in the data folder: clips/CAMERA/2026-11-30/18-30-05-ID.mp4, by local time."""
+FOLDERS = {CLIPS: ClipKind.EVENT, "continuous": ClipKind.CONTINUOUS}
+"""What is in the folders of the data folder that have clips in them, all named alike."""
 INTERRUPTED = "edgecam had stopped without ending it"
 STRANGERS_NAMED = 10
 """Files that are left alone are named, so many of them."""
@@ -117,9 +119,10 @@ class Sweep:
         if claimed:
             delete(self._store, self._data, claimed)
         yield
-        for folder, names in _folders(self._data / CLIPS):
-            yield from self._compare(folder, names)
-            yield
+        for root in FOLDERS:
+            for folder, names in _folders(self._data / root):
+                yield from self._compare(folder, names)
+                yield
         if self.found.adopted:
             log.warning("%d clips were not in the journal: added", self.found.adopted)
         yield from self._find_missing()
@@ -198,12 +201,12 @@ def _unknown(path: Path, data: Path) -> ClipRow | None:
     name = _NAME.fullmatch(path.stem)
     if name is None or len(relative.parts) != 4:
         return None
-    _, camera, date, _ = relative.parts
+    root, camera, date, _ = relative.parts
     try:
         start = datetime.fromisoformat(f"{date}T{name[1]}:{name[2]}:{name[3]}").astimezone().timestamp()
     except (ValueError, OverflowError):
         return None
-    return _described(path, ClipRow(name[4], camera, relative, start))
+    return _described(path, ClipRow(name[4], camera, relative, start, kind=FOLDERS[root]))
 
 
 def _described(path: Path, clip: ClipRow) -> ClipRow:

@@ -147,7 +147,7 @@ def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | Non
         )
         messaging.takes_pictures(camera, pictures)
         made.append(pictures)
-    if config.clips.enabled:
+    if config.clips.enabled or config.continuous.enabled:
         made.append(GatedSink(build_clips(config, camera, clock), parts.switches, "recordings"))
     if config.video.enabled:
         started = clock.wall(clock.monotonic())
@@ -158,18 +158,30 @@ def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | Non
 
 
 def build_clips(config: Config, camera: str, clock: Clock) -> Sink:
-    """What records one camera's events."""
+    """What records one camera's events, all there is, or both."""
     from edgecam.recording.encoder import EncoderOptions
     from edgecam.sinks.clips import ClipSink
 
-    options, data = config.clips, config.data_dir
-    encoder = EncoderOptions(**options.encoding())
-    return ClipSink(data / CLIPS, camera, ClipStore(data / JOURNAL), clock, encoder=encoder, **options.recording())
+    options, continuous, data = config.clips, config.continuous, config.data_dir
+    return ClipSink(
+        data / CLIPS,
+        camera,
+        ClipStore(data / JOURNAL),
+        clock,
+        encoder=EncoderOptions(**options.encoding()),
+        events=options.enabled,
+        segment_length=continuous.segment_length if continuous.enabled else 0.0,
+        **options.recording(),
+    )
 
 
 def build_housekeeping(config: Config, clock: Clock, on_exit: Callable[[], None]) -> HousekeepingWorker | None:
     """What keeps the clips within their bounds; None without a journal, which knows them."""
     if not config.journal.enabled:
         return None
-    policies = {ClipKind.EVENT: Policy(**config.retention.bounds())}
+    retention, continuous = config.retention, config.continuous
+    policies = {
+        ClipKind.EVENT: Policy(**retention.bounds()),
+        ClipKind.CONTINUOUS: Policy(**continuous.bounds(), min_free_bytes=retention.min_free_bytes),
+    }
     return HousekeepingWorker(config.data_dir, ClipStore(config.data_dir / JOURNAL), policies, clock, on_exit)

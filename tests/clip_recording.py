@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from clip_stories import SMALL, shown, street, times
 from numpy.typing import NDArray
 
 from edgecam.clip_store import ClipRow, ClipStore
+from edgecam.outlet import Outlet
 from edgecam.recording.encoder import EncoderOptions
 from edgecam.sinks.clips import ClipSink
 from edgecam.testing import ManualClock
@@ -21,6 +23,8 @@ from edgecam.types import AnnotatedFrame, BBox, Event, EventType, Frame, Track
 
 START = 1000.0
 """Monotonic time of the first frame."""
+FRAME = 1 / 30
+"""Seconds between two of them."""
 LORES = np.zeros((2, 2, 3), np.uint8)
 BOX = BBox(0.25, 0.25, 0.5, 0.75)
 
@@ -134,3 +138,33 @@ def recording(data: Path, film: Film | None = None, **options: Any) -> Iterator[
     recorder = Recorder(data, film, **options)
     with recorder.sink:
         yield recorder
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file may grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class Guarded:
+    """A recorder behind its outlet, with time that passes as the film does."""
+
+    def __init__(self, data: Path, **options: Any) -> None:
+        self.film = Film()
+        self.recorder = Recorder(data, self.film, **options)
+        self.clock = ManualClock(START)
+        self.outlet = Outlet(self.recorder.sink, self.clock)
+        self.outlet.open()
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 30)):
+            self.outlet.write(self.film.frame())
+            self.clock.advance(FRAME)
+
+    def tell(self, kind: EventType, event_id: str = "1.0-a") -> None:
+        self.outlet.publish(told(kind, event_id, self.film.now, self.film.now))

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
-from clip_recording import START, Film, Recorder, recording, told
+from clip_recording import FRAME, START, Film, Guarded, Recorder, no_room, recording, told
 from clip_stories import shown
 
 from edgecam.errors import SinkError
 from edgecam.journal import Journal
-from edgecam.outlet import Outlet
 from edgecam.recording.boxes import Boxes, boxes_path, read_boxes
 from edgecam.recording.checking import check
 from edgecam.sinks.clip_interest import SILENT_AFTER, Interest
 from edgecam.sinks.journal import JournalSink
-from edgecam.testing import ManualClock
 from edgecam.types import BBox, EventType, Track
 
 pytestmark = pytest.mark.any_runtime
 
 NEW, UPDATE, END = EventType.NEW, EventType.UPDATE, EventType.END
-FRAME = 1 / 30
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 
 
@@ -269,36 +262,6 @@ def test_an_event_has_a_clip_from_the_moment_there_is_one(tmp_path: Path) -> Non
             recorder.run(1)
     (row,) = recorder.rows()
     assert known == [None, str(row.path), str(row.path)]
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """No file may grow, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-class Guarded:
-    """A recorder behind its outlet, with time that passes as the film does."""
-
-    def __init__(self, data: Path, **options: Any) -> None:
-        self.film = Film()
-        self.recorder = Recorder(data, self.film, **options)
-        self.clock = ManualClock(START)
-        self.outlet = Outlet(self.recorder.sink, self.clock)
-        self.outlet.open()
-
-    def run(self, seconds: float) -> None:
-        for _ in range(round(seconds * 30)):
-            self.outlet.write(self.film.frame())
-            self.clock.advance(FRAME)
-
-    def tell(self, kind: EventType, event_id: str = "1.0-a") -> None:
-        self.outlet.publish(told(kind, event_id, self.film.now, self.film.now))
 
 
 def test_recording_goes_on_where_a_full_disk_stopped_it(tmp_path: Path) -> None:

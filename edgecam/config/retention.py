@@ -18,6 +18,10 @@ class RetentionSection(Section):
     max_bytes: int = Field(default=0, ge=0, description="Most bytes of all clips together; 0: no limit.")
     min_free_bytes: int = Field(default=1_000_000_000, ge=0, description="Bytes that stay free on the disk; 0: none.")
     labels: dict[Label, _Age] = Field(default={}, description="Other ages, by label: { person = 2592000.0 }.")
+    events_max_age: _Age = Field(
+        default=7_776_000.0,
+        description="Seconds that an event stays once it has no clip, with its picture; 0: no limit.",
+    )
 
     def bounds(self) -> dict[str, Any]:
         """The keywords of `edgecam.retention.Policy`: 0 is no bound."""

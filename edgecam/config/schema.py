@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from edgecam.config.cameras import CameraConfig
 from edgecam.config.clips import ClipsSection
+from edgecam.config.continuous import ContinuousSection
 from edgecam.config.events import EventsSection
 from edgecam.config.mqtt import MqttSection
 from edgecam.config.retention import RetentionSection
@@ -139,6 +140,7 @@ class Config(Section):
     retention: RetentionSection = RetentionSection()
     journal: JournalSection = JournalSection()
     clips: ClipsSection = Field(default=ClipsSection(), validate_default=True)
+    continuous: ContinuousSection = Field(default=ContinuousSection(), validate_default=True)
     jsonl: JsonlSection = JsonlSection()
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
     pipeline: PipelineSection = PipelineSection()
@@ -152,12 +154,13 @@ class Config(Section):
             raise ValueError("needs [journal] enabled = true: what is sent is kept there until the broker has it")
         return mqtt
 
-    @field_validator("clips")
+    @field_validator("clips", "continuous")
     @classmethod
-    def _are_in_the_journal(cls, clips: ClipsSection, info: ValidationInfo) -> ClipsSection:
+    def _are_in_the_journal(cls, clips: ClipsSection | ContinuousSection, info: ValidationInfo) -> Section:
         journal = info.data.get("journal")
         if clips.enabled and journal is not None and not journal.enabled:
-            remedy = "needs [journal] enabled = true, which knows the clips: set that, or clips.enabled = false"
+            name = info.field_name
+            remedy = f"needs [journal] enabled = true, which knows the clips: set that, or {name}.enabled = false"
             raise refusal(("enabled",), clips.enabled, remedy)
         return clips
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from edgecam.clip_store import ClipRow, ClipStore
+from edgecam.clip_store import ClipKind, ClipRow, ClipStore
 from edgecam.errors import InputError
 from edgecam.recording.boxes import boxes_path
 from edgecam.recording.repair import ENDING, repair
@@ -13,10 +13,10 @@ from edgecam.recording.repair import ENDING, repair
 log = logging.getLogger(__name__)
 
 
-def adopt(folder: Path, store: ClipStore) -> list[ClipRow]:
-    """Settle every `.part` below the folder of the clips; returns those that can be played, as the open store now has
-    them. To be called before anything records, and before the store's other growing clips are settled: those have no
-    `.part`.
+def adopt(folder: Path, store: ClipStore, kind: ClipKind = ClipKind.EVENT) -> list[ClipRow]:
+    """Settle every `.part` below the folder of clips of a kind; returns those that can be played, as the open store now
+    has them. To be called before anything records, and before the store's other growing clips are settled: those have
+    no `.part`.
 
     One that the store does not know becomes a clip without events. What cannot be repaired is left alone, with a word
     in the log, and keeps nobody from recording. Interrupted itself, it is completed by what settles the others, and by
@@ -43,14 +43,14 @@ def adopt(folder: Path, store: ClipStore) -> list[ClipRow]:
             store.removed([row.clip_id] if row else [])
             continue
         if row is None:
-            row = _unknown(clip.relative_to(data), written - info.duration)
+            row = _unknown(clip.relative_to(data), written - info.duration, kind)
             store.begun(row)
         store.finished(row.clip_id, row.start + info.duration, info.frames, info.bytes + beside, info.cut)
         adopted.append(store.clip(row.clip_id) or row)
     return adopted
 
 
-def _unknown(path: Path, start: float) -> ClipRow:
+def _unknown(path: Path, start: float, kind: ClipKind) -> ClipRow:
     """What the path tells: clips/CAMERA/2026-11-30/18-30-05-ID.mp4."""
     camera = path.parts[1] if len(path.parts) > 2 else ""
-    return ClipRow(path.stem.split("-", 3)[-1], camera, path, start, clock_synced=False)
+    return ClipRow(path.stem.split("-", 3)[-1], camera, path, start, clock_synced=False, kind=kind)

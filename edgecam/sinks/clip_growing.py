@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgecam.clip_store import ClipRow, ClipStore
 from edgecam.preroll import Packet
 from edgecam.recording.boxes import BoxesWriter, boxes_path
 from edgecam.recording.fragments import ClipInfo, FragmentWriter
-from edgecam.sinks.clip_stream import ClipStream
+from edgecam.recording.h264 import StreamInfo
+from edgecam.types import Track
 
 
 class GrowingClip:
@@ -18,16 +19,15 @@ class GrowingClip:
     """
 
     def __init__(
-        self, data: Path, row: ClipRow, start: float, stream: ClipStream, store: ClipStore, *, sync: bool, boxes: bool
+        self, data: Path, row: ClipRow, start: float, stream: StreamInfo, store: ClipStore, *, sync: bool, boxes: bool
     ) -> None:
         """`data` is the folder that the row's path starts from; `start` the first packet's timestamp."""
         self.start = start
         self.path = data / row.path
         self.clip_id = row.clip_id
         self._row = row
-        self._stream = stream
         self._store = store
-        self._writer = FragmentWriter(self.path, stream.info, sync=sync, started=row.start)
+        self._writer = FragmentWriter(self.path, stream, sync=sync, started=row.start)
         self._boxes = BoxesWriter(boxes_path(self.path), start) if boxes else None
         self._events: set[str] = set()
         self._is_written = False
@@ -50,12 +50,12 @@ class GrowingClip:
             self._store.linked(event_id, self._row.clip_id)
             self._events.add(event_id)
 
-    def write(self, packets: list[Packet]) -> None:
-        """Take the next packets, and the boxes that belong to them."""
+    def write(self, packets: Sequence[Packet], tracks: Sequence[tuple[Track, ...]]) -> None:
+        """Take the next packets, and the tracks that belong to each."""
         self._writer.write(packets)
         if self._boxes is not None:
-            for packet in packets:
-                self._boxes.write(packet.timestamp, self._stream.tracks_at(packet.timestamp))
+            for packet, found in zip(packets, tracks, strict=True):
+                self._boxes.write(packet.timestamp, found)
 
     def settle(self) -> bool:
         """Finish it as far as it has come, and tell the journal; False where it never became one, and is gone.
