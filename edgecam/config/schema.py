@@ -11,6 +11,7 @@ from edgecam.config.cameras import CameraConfig
 from edgecam.config.clips import ClipsSection
 from edgecam.config.continuous import ContinuousSection
 from edgecam.config.events import EventsSection
+from edgecam.config.health import MetricsSection, StatusSection
 from edgecam.config.mqtt import MqttSection
 from edgecam.config.retention import RetentionSection
 from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, TpuChoice, refusal
@@ -143,6 +144,8 @@ class Config(Section):
     continuous: ContinuousSection = Field(default=ContinuousSection(), validate_default=True)
     jsonl: JsonlSection = JsonlSection()
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
+    status: StatusSection = StatusSection()
+    metrics: MetricsSection = MetricsSection()
     pipeline: PipelineSection = PipelineSection()
     cameras: dict[Name, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
 
