@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -141,7 +142,7 @@ class StatsReport:
         self._window = window
         self._processes = processes
         self._started = clock.monotonic()
-        self._noted: deque[_Then] = deque([_Then(self._started, _cpu(processes()), {})])
+        self._noted: deque[_Then] = deque([_Then(self._started, time.process_time(), {})])
 
     def note(self, facts: Facts) -> None:
         """Remember how things stand, for the rates to come."""
