@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from edgecam.models import resolve
 from edgecam.pipeline import Counters, Pipeline
 from edgecam.ports import Clock
 from edgecam.sinks.display import DisplaySink
+from edgecam.supervision import Supervision
 from edgecam.types import DetectorInfo
 from edgecam.worker import Worker
 
@@ -50,12 +52,22 @@ STOP_TIMEOUT = 10.0
 """How long, in seconds, the publisher and the housekeeping may show no life while they stop."""
 
 
+class Phase(StrEnum):
+    """Where an App is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
 class App:
     """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it.
 
     `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
-    what the pipelines have to say, `housekeeping` keeps the disk in order: both start before them and stop after them.
-    `folder` is the one with edgecam's data.
+    what the pipelines have to say, `housekeeping` keeps the disk in order. They are among the `services`, the threads
+    that start before the pipelines and stop after them; more may be added until `run`. `folder` is the one with
+    edgecam's data. `on_hangup` is what SIGHUP does, in the main thread. `supervision` knows who hangs.
     """
 
     def __init__(
@@ -69,33 +81,54 @@ class App:
         folder: Path = Path(),
     ) -> None:
         self.pipelines = list(pipelines)
-        self._folder = folder
+        self.phase = Phase.STARTING
         self.display = display
         self.messaging = messaging
         self.housekeeping = housekeeping
-        self._services: list[Worker] = [*([messaging.publisher] if messaging else []), *filter(None, [housekeeping])]
+        self.services: list[Worker] = [*([messaging.publisher] if messaging else []), *filter(None, [housekeeping])]
+        self.supervision = Supervision([])
+        self.on_hangup: Callable[[], None] | None = None
+        self._folder = folder
         if display is not None:
             display.on_quit = self.stop
         self._changed = changed
         self._stopping = False
+        self._on_terminal = False
+        self._hung_up = False
 
     def run(self, tick: Callable[[], None] = lambda: None) -> None:
-        """Start, wait and stop; `tick` is called several times a second from the main thread.
+        """Start, wait and stop; `tick` is called several times a second from the main thread, and in each phase.
 
         Raises what ended a pipeline, or WorkerStuck. SIGINT and SIGTERM end it in good order, a second one at once.
         """
+        self.supervision = Supervision(self.workers)
+
+        def turn() -> None:
+            self.supervision.look()
+            tick()
+
         with self._signals():
             try:
-                for service in self._services:
+                turn()
+                for service in self.services:
                     service.start()
                 for pipeline in self.pipelines:
-                    pipeline.start()
-                self._wait(tick)
+                    pipeline.start(turn)
+                self.phase = Phase.RUNNING
+                self._wait(turn)
             finally:
+                self.phase = Phase.STOPPING
+                tick()
                 stuck = [error for pipeline in self.pipelines for error in pipeline.stop()]
-                stuck += [error for service in reversed(self._services) if (error := service.stop_within(STOP_TIMEOUT))]
+                stuck += [error for service in reversed(self.services) if (error := service.stop_within(STOP_TIMEOUT))]
+        self.phase = Phase.ENDED
         tick()
         self._raise_fault(stuck)
+
+    @property
+    def workers(self) -> list[Worker]:
+        """All threads that must show life. Not the sinks on the disk: it may take its time."""
+        return [*self.services, *(worker for pipeline in self.pipelines for worker in pipeline.workers)]
 
     def stop(self) -> None:
         """Ask for an orderly end. May be called from any thread and from a signal handler."""
@@ -112,20 +145,25 @@ class App:
 
     def facts(self) -> Facts:
         """How everything is now."""
-        return gather(self.pipelines, self.messaging, self.housekeeping, self._folder)
+        facts = gather(self.pipelines, self.messaging, self.housekeeping, self._folder)
+        hung = [f"{name} hangs" for name in self.supervision.hung]
+        return replace(facts, troubles=[*facts.troubles, *hung]) if hung else facts
 
     def _wait(self, tick: Callable[[], None]) -> None:
         while not self._stopping:
             self._changed.wait(0.2)
             self._changed.clear()
             tick()
+            if self._hung_up:
+                self._hung_up = False
+                self._hang_up()
             if self.messaging:
                 self.messaging.tick(self.facts)
             if self._faults() or all(pipeline.done for pipeline in self.pipelines):
                 return
 
     def _faults(self) -> list[BaseException]:
-        found = [pipeline.fault for pipeline in self.pipelines] + [service.fault for service in self._services]
+        found = [pipeline.fault for pipeline in self.pipelines] + [service.fault for service in self.services]
         return [fault for fault in found if fault]
 
     def _raise_fault(self, stuck: list[WorkerStuck]) -> None:
@@ -139,7 +177,14 @@ class App:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._on_terminal = os.isatty(0)
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGINT: self._on_signal,
+            signal.SIGTERM: self._on_signal,
+        }
+        if self.on_hangup is not None:
+            handlers[signal.SIGHUP] = self._on_sighup
+        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
@@ -151,6 +196,17 @@ class App:
             os._exit(EXIT_AT_ONCE)
         log.info("%s: stopping", signal.Signals(number).name)
         self.stop()
+
+    def _on_sighup(self, _number: int, _frame: FrameType | None) -> None:
+        self._hung_up = True
+        self._changed.set()
+
+    def _hang_up(self) -> None:
+        """SIGHUP has two meanings: to a service, read the configuration again; to others, the terminal is gone."""
+        if self._on_terminal and not os.isatty(0):
+            self.stop()
+        elif self.on_hangup is not None:
+            self.on_hangup()
 
 
 def tidy(config: Config, clock: Clock) -> None:

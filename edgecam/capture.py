@@ -66,8 +66,9 @@ class CaptureWorker(Worker):
         if wait > 0:
             self.stopping.wait(min(wait, TURN))
             return False
-        if not self._try(self._open):
-            return False
+        with self.allowing(self.open_limit):
+            if not self._try(self._open):
+                return False
         self.reopened += 1
         return True
 

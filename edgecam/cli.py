@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from edgecam import __version__, console
+from edgecam import __version__, console, logbook
 from edgecam.commands import (
     bench,
     cameras,
@@ -57,7 +57,7 @@ def root(
 ) -> None:
     """A camera that sees, names and remembers what moves in front of it."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(level=level, format="edgecam: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=level, handlers=[logbook.handler()])
     if context.invoked_subcommand is None:
         console.emit(context.get_help())
         raise typer.Exit(USAGE)

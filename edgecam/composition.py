@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecam import cameras, detectors, sinks
 from edgecam.clip_store import ClipKind, ClipStore
@@ -28,6 +28,7 @@ from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.tracker import Tracker
+from edgecam.worker import Worker
 
 if TYPE_CHECKING:
     from edgecam.messaging import Messaging
@@ -65,21 +66,28 @@ def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, c
         overlay=build_overlay(config),
         clock=clock,
         caution="rendered scenes only" if model.note else "",
+        open_limit=config.edgetpu.open_timeout + Worker.open_limit,
     )
 
 
 def build_rules(config: Config, name: str, camera: CameraConfig, clock: Clock) -> EventRules:
     """The event rules of one camera."""
-    options, random = config.events, Random()
-    own = {label: Filter(**options.filter(label)) for label in {*options.thresholds, *options.filters}}
+    random = Random()
     return EventRules(
-        name,
-        filters=Filters(Filter(**options.filter()), own, frozenset(options.labels), frozenset(options.exclude_labels)),
-        marks=named_marks(**camera.marks()),
-        **options.timing(),
-        clock=clock,
-        new_id=lambda started: frigate_event_id(started, random),
+        name, **rule_options(config, camera), clock=clock, new_id=lambda started: frigate_event_id(started, random)
     )
+
+
+def rule_options(config: Config, camera: CameraConfig) -> dict[str, Any]:
+    """What the event rules of a camera go by: the keywords of `EventRules.adopt`."""
+    options = config.events
+    own = {label: Filter(**options.filter(label)) for label in {*options.thresholds, *options.filters}}
+    labels, excluded = frozenset(options.labels), frozenset(options.exclude_labels)
+    return {
+        "filters": Filters(Filter(**options.filter()), own, labels, excluded),
+        "marks": named_marks(**camera.marks()),
+        **options.timing(),
+    }
 
 
 def build_detector(config: Config, model: Model) -> Detector:
@@ -179,9 +187,14 @@ def build_housekeeping(config: Config, clock: Clock, on_exit: Callable[[], None]
     """What keeps the clips within their bounds; None without a journal, which knows them."""
     if not config.journal.enabled:
         return None
+    policies = retention_policies(config)
+    return HousekeepingWorker(config.data_dir, ClipStore(config.data_dir / JOURNAL), policies, clock, on_exit)
+
+
+def retention_policies(config: Config) -> dict[ClipKind, Policy]:
+    """The bounds of each kind of clip."""
     retention, continuous = config.retention, config.continuous
-    policies = {
+    return {
         ClipKind.EVENT: Policy(**retention.bounds()),
         ClipKind.CONTINUOUS: Policy(**continuous.bounds(), min_free_bytes=retention.min_free_bytes),
     }
-    return HousekeepingWorker(config.data_dir, ClipStore(config.data_dir / JOURNAL), policies, clock, on_exit)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from edgecam import logbook
 from edgecam.errors import EdgecamError
 
 
@@ -20,6 +22,7 @@ def say(message: str) -> None:
 def complain(error: EdgecamError) -> None:
     """An error on stderr, one line for each of the lines it has."""
     for line in str(error).split("\n"):
+        sys.stderr.write(logbook.prefix(logging.ERROR))
         say(line)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from edgecam.backoff import Backoff
 from edgecam.errors import DetectorError, RingClosed
@@ -78,6 +79,15 @@ class DetectWorker(Worker):
     def lost_since(self) -> float | None:
         """The monotonic time since when the detector does not work; None while it does."""
         return self._backoff.since
+
+    def follow(self, rules: Mapping[str, Any]) -> None:
+        """Go by other event rules, the keywords of `EventRules.adopt`, from the next turn on. From any thread."""
+
+        def change() -> None:
+            self._rules.adopt(**rules)
+            self._tracker.high_score = self._rules.lowest_threshold
+
+        self.between_turns(change)
 
     def setup(self) -> None:
         self._try(self._open)
@@ -180,7 +190,8 @@ class DetectWorker(Worker):
         if wait > 0:
             self.stopping.wait(min(wait, TURN))
             return False
-        return self._try(self._open)
+        with self.allowing(self.open_limit):
+            return self._try(self._open)
 
     def _try(self, action: Callable[[], None]) -> bool:
         """Do it; a fault of the detector closes it and starts the back-off. Logged once when lost."""

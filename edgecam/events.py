@@ -76,6 +76,24 @@ class EventRules:
         """The least score with which any label can start an event: what a tracker needs to start a track."""
         return self._filters.lowest_threshold
 
+    def adopt(
+        self,
+        *,
+        filters: Filters,
+        marks: Marks,
+        update_interval: float,
+        stationary_after: float,
+        stationary_memory: float,
+    ) -> None:
+        """Go by other settings from now on. Open events go on, and objects stay known."""
+        self._filters = filters
+        self._marks = marks
+        self._update_interval = update_interval
+        self._stationary_after = stationary_after
+        self._stationary_memory = stationary_memory
+        for story in (*self._stories.values(), *self._remembered):
+            story.adopt(marks, stationary_after)
+
     def accept(self, detections: Sequence[Detection]) -> list[Detection]:
         """What the tracker should see: the labels that count, down to half their threshold, of the right size and
         shape (by the frame size of the last update), outside the masks."""

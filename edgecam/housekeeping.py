@@ -71,6 +71,8 @@ class HousekeepingWorker(Worker):
     thread. What the disk or the journal refuses is told as `trouble` and tried again: this thread does not end for it.
     """
 
+    turn_limit = 300.0  # deleting a large file from a slow card takes long, and nobody waits for it
+
     def __init__(
         self,
         data: Path,
@@ -106,6 +108,15 @@ class HousekeepingWorker(Worker):
             written_per_day=ledger.per_day,
             trouble=self._refusal or thinning.trouble or _unmounted(self._facts.swept),
         )
+
+    def follow(self, policies: Mapping[ClipKind, Policy]) -> None:
+        """Keep other bounds from the next turn on. From any thread."""
+
+        def change() -> None:
+            self._thinning.follow(policies)
+            self._look_due = self._ages_due = float("-inf")
+
+        self.between_turns(change)
 
     def step(self) -> None:
         self.stopping.wait(TURN)

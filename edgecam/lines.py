@@ -72,6 +72,11 @@ class Path:
         self._ways = [_Way(line) for line in lines]
         self._last: Point | None = None
 
+    def adopt(self, lines: Sequence[Line]) -> None:
+        """Go by other lines from now on; on which side of an unchanged one the object stands stays known."""
+        known = {way.line.name: way for way in self._ways if way.line in lines}
+        self._ways = [known.get(line.name) or _Way(line) for line in lines]
+
     def look(self, timestamp: float, box: BBox, label: str) -> bool:
         """Take one look at the object; True where it has gone over a line."""
         if not self._ways:

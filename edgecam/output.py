@@ -123,6 +123,14 @@ class OutputWorker(Worker):
         span = times[-1] - times[0] if times else 0.0
         return (len(times) - 1) / span if span > 0 else 0.0
 
+    def draw_with(self, overlay: Overlay | None) -> None:
+        """Have another overlay, or none, draw from the next turn on. From any thread."""
+
+        def change() -> None:
+            self._overlay = overlay
+
+        self.between_turns(change)
+
     def setup(self) -> None:
         for outlet in self._here:
             outlet.open()

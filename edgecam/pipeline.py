@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 from edgecam.capture import CaptureWorker
 from edgecam.detection import DetectWorker
@@ -18,12 +19,16 @@ from edgecam.switches import Switches
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
 
+TURN = 0.2
+"""Seconds between two ticks while a worker starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineParts:
     """What a pipeline is made of; the devices are opened by the threads that own them.
 
-    `caution` is what a viewer should know of the model, in a few words; empty for most.
+    `caution` is what a viewer should know of the model, in a few words; empty for most. `open_limit` is how many
+    seconds the detector may take to open before it counts as hung.
     """
 
     name: str
@@ -36,6 +41,7 @@ class PipelineParts:
     clock: Clock
     caution: str = ""
     switches: Switches = field(default_factory=Switches)
+    open_limit: float = Worker.open_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,11 @@ class Pipeline:
         )
         self.workers: list[Worker] = [self.capture, self.detect, self.output]
         self.stores = self.output.stores
+        self.sinks = list(parts.sinks)
+        self.detect.open_limit = parts.open_limit
         for worker in (*self.workers, *self.stores):
             worker.name = f"{worker.name}-{parts.name}"
+            worker.camera = parts.name
 
     @property
     def done(self) -> bool:
@@ -99,12 +108,24 @@ class Pipeline:
         """The first error that ended a worker."""
         return next((worker.fault for worker in (*self.workers, *self.stores) if worker.fault), None)
 
-    def start(self) -> None:
-        """Start the consumers first, so that nobody produces for nobody. Raises what stopped a worker from starting."""
+    @property
+    def ready(self) -> bool:
+        """Whether pictures are looked at: one was, or one has come that is not to be."""
+        seen = self.detect.skipped if not self.switches["detect"] else 0
+        return self.detect.analysed + seen > 0
+
+    def start(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Start the consumers first, so that nobody produces for nobody; `tick` is called while that takes long.
+
+        Raises what stopped a worker from starting.
+        """
         for worker in (*self.stores, *reversed(self.workers)):
             worker.start()
-            if not worker.ready.wait(self._start_timeout):
-                raise EdgecamError(f"{worker.name} did not start within {self._start_timeout:g} s")
+            limit = monotonic() + max(self._start_timeout, worker.open_limit)
+            while not worker.ready.wait(TURN):
+                tick()
+                if monotonic() > limit:
+                    raise EdgecamError(f"{worker.name} did not start in time; its device hangs")
             if worker.fault:
                 raise worker.fault
 

@@ -23,10 +23,10 @@ class Stillness:
     """
 
     __slots__ = (
-        "_after",
         "_elsewhere",
         "_settled",
         "_since",
+        "after",
         "motionless_count",
         "place",
         "position_changes",
@@ -38,7 +38,7 @@ class Stillness:
         self.motionless_count = 0
         self.position_changes = 0
         self.place = self._settled = box
-        self._after = after
+        self.after = after
         self._since = timestamp
         self._elsewhere: float | None = None
 
@@ -75,7 +75,7 @@ class Stillness:
             x1 + (box.xmax - x1) * _SETTLING,
             y1 + (box.ymax - y1) * _SETTLING,
         )
-        if timestamp - self._since < self._after:
+        if timestamp - self._since < self.after:
             return False
         # It may have crept here from where it was first seen to stand: from now on this is its place.
         self.stationary, self.place = True, self._settled

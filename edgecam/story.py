@@ -75,6 +75,12 @@ class Story:
         """All zones that the object has been in."""
         return self._presence.entered
 
+    def adopt(self, marks: Marks, stationary_after: float) -> None:
+        """Go by other marks from now on."""
+        self._presence.adopt(marks.zones)
+        self._path.adopt(marks.lines)
+        self.still.after = stationary_after
+
     def look(self, timestamp: float, track: Track) -> bool:
         """Take a look at the object, a hit; True where that is news: a zone, a line, standing still or no more.
 

@@ -40,8 +40,12 @@ class Thinning:
         self.trouble = ""
         self._store = store
         self._data = data
-        self._kinds = [(kind, policies[kind]) for kind in ORDER if kind in policies]
         self._total_bytes = 0
+        self.follow(policies)
+
+    def follow(self, policies: Mapping[ClipKind, Policy]) -> None:
+        """Keep these bounds from the next look on."""
+        self._kinds = [(kind, policies[kind]) for kind in ORDER if kind in policies]
 
     def steps(self, now: float | None, *, ages: bool = True, without: Collection[str] = ()) -> Iterator[None]:
         """One look, and what follows from it; yields after each piece of work. Raises SinkError.

@@ -139,7 +139,7 @@ class Tracker:
         self._confirm_hits = confirm_hits
         self._confirm_window = confirm_window
         self._score_window = score_window
-        self._high_score = high_score
+        self.high_score = high_score
         self._ids = count(1)
         self._now = float("-inf")
         self._identities: list[_Identity] = []
@@ -151,7 +151,7 @@ class Tracker:
         finite are passed over, as are all but the best 64.
         """
         self._advance(timestamp)
-        candidates = [_Candidate(one, strong=one.score >= self._high_score) for one in _usable(detections)]
+        candidates = [_Candidate(one, strong=one.score >= self.high_score) for one in _usable(detections)]
         hits = self._match(candidates) if candidates and self._identities else {}
         self._record(hits, candidates)
         self._identities = [identity for identity in self._identities if self._lives(identity)]

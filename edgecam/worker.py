@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from edgecam.errors import EdgecamError, EndOfStream, RingClosed, WorkerStuck
@@ -16,8 +18,16 @@ class Worker(threading.Thread):
     """One thread that owns its devices for its whole life.
 
     `ready` is set when `setup` is done or has failed; `fault` then holds the error that ended the thread, if any;
-    `beat` is the monotonic time of the last turn. `on_exit` is called, in this thread, whenever it ends.
+    `beat` is the monotonic time of the last turn, `beat_limit` how many seconds may pass until the next: beyond it the
+    thread hangs (see `edgecam.supervision`). `camera` is the one that it works for, "" for all or none.
+    `on_exit` is called, in this thread, whenever it ends.
     """
+
+    turn_limit: float = 20.0
+    """What `beat_limit` is at ordinary turns: far beyond the half second that one should take, since a busy SD card or
+    a large model on a small board is slow, not hung."""
+    open_limit: float = 60.0
+    """The same while devices are opened, and while everything is released."""
 
     def __init__(self, name: str, on_exit: Callable[[], None]) -> None:
         super().__init__(name=name, daemon=True)
@@ -25,6 +35,9 @@ class Worker(threading.Thread):
         self.ready = threading.Event()
         self.fault: BaseException | None = None
         self.beat = monotonic()
+        self.beat_limit = self.turn_limit
+        self.camera = ""
+        self._changes: deque[Callable[[], None]] = deque()
         self._on_exit = on_exit
 
     def setup(self) -> None:
@@ -39,15 +52,19 @@ class Worker(threading.Thread):
     def run(self) -> None:
         try:
             try:
-                self.setup()
+                with self.allowing(self.open_limit):
+                    self.setup()
                 self.ready.set()
                 while not self.stopping.is_set():
                     self.beat = monotonic()
+                    while self._changes:
+                        self._changes.popleft()()
                     self.step()
             except (RingClosed, EndOfStream):
                 log.debug("%s: nothing more to do", self.name)
             finally:
-                self.teardown()
+                with self.allowing(self.open_limit):
+                    self.teardown()
         except EdgecamError as error:
             self.fault = error
         except Exception as error:  # the one place: whatever else ends a thread is a bug and must be reported
@@ -59,6 +76,21 @@ class Worker(threading.Thread):
 
     def wake(self) -> None:
         """Interrupt a wait, where the thread has one that can be."""
+
+    def between_turns(self, change: Callable[[], None]) -> None:
+        """Have `change` called in this thread before its next turn. From any thread; never waits."""
+        self._changes.append(change)
+
+    @contextmanager
+    def allowing(self, limit: float) -> Iterator[None]:
+        """Give what follows, in this thread, `limit` seconds instead of a turn's."""
+        before, self.beat_limit = self.beat_limit, limit
+        self.beat = monotonic()
+        try:
+            yield
+        finally:
+            self.beat = monotonic()  # first: whoever looks in between must not take it for hung
+            self.beat_limit = before
 
     def stop_within(self, timeout: float) -> WorkerStuck | None:
         """Have the thread end and wait for it as `join_within` does; returns what that raises."""

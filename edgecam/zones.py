@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgecam.types import BBox
 
@@ -79,6 +79,12 @@ class Presence:
         self.current: tuple[str, ...] = ()
         self.entered: tuple[str, ...] = ()
         self._stays = [_Stay(zone) for zone in zones]
+
+    def adopt(self, zones: Sequence[Zone]) -> None:
+        """Go by other zones from now on; where the object is in those that keep their name stays known."""
+        known = {stay.zone.name: stay for stay in self._stays}
+        self._stays = [replace(known[zone.name], zone=zone) if zone.name in known else _Stay(zone) for zone in zones]
+        self.current = tuple([stay.zone.name for stay in self._stays if stay.counts])
 
     def look(self, timestamp: float, point: Point, label: str, score: float) -> bool:
         """Take one look at the object; True where it has entered or left a zone."""

@@ -13,15 +13,18 @@ LAYERS = [
     {"__init__", "types", "errors"},
     {"ports", "config"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "filters", "frigate", "glyphs", "interpolation",
-        "kalman", "labels", "latency", "lines", "marks", "masks", "modelfile", "models", "overlay", "plates",
+        "assignment", "backoff", "bundled", "clock", "events", "families", "filters", "frigate", "glyphs",
+        "interpolation",
+        "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models", "overlay", "plates",
         "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv",
         "zones",
     },
-    {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "worker"},
+    {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "supervision", "systemd",
+     "worker"},
     {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "health", "housekeeping", "mqtt",
      "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
-    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "messaging", "pipeline"},
+    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "messaging", "pipeline",
+     "reloading", "service"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +29,20 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     from edgecam.app import build, tidy
     from edgecam.clock import SystemClock
     from edgecam.config import load
+    from edgecam.reloading import Reloading
+    from edgecam.service import Service
+    from edgecam.systemd import Notifier
 
+    faulthandler.enable(2)  # the watchdog ends a hung process with SIGABRT: where each thread stood is then on stderr
     settings = load(config, cameras_needed=True)
     clock = SystemClock()
     app = build(settings, clock)
+    service = Service(app, Notifier(), clock)
+    reloading = Reloading(config, settings, app)
+    app.on_hangup = lambda: service.reload(reloading.read_again)
     tidy(settings, clock)
     with console.progress("watching") as advance:
-        app.run(_Progress(app, advance))
+        app.run(_each(service.tick, _Progress(app, advance)))
     summary = summarise(app.counters(), app.detectors(), clock)
     if app.display is not None:
         summary["display"] = app.display.summary()
@@ -66,6 +75,16 @@ def _described(info: DetectorInfo | None, clock: Clock) -> dict[str, str] | None
         "since": clock.wall(info.since).isoformat(timespec="seconds"),
         "degraded": info.degraded,
     }
+
+
+def _each(*actions: Callable[[], None]) -> Callable[[], None]:
+    """All of them, one after the other."""
+
+    def act() -> None:
+        for action in actions:
+            action()
+
+    return act
 
 
 class _Progress:

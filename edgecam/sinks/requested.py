@@ -42,7 +42,7 @@ class RequestedSnapshotSink(Sink):
         self._folder = Path(folder)
         self._camera = camera
         self._clock = clock
-        self._quality = quality
+        self.quality = quality
         self._on_saved = on_saved
         self._on_failed = on_failed
         self._wanted = threading.Event()
@@ -61,7 +61,7 @@ class RequestedSnapshotSink(Sink):
         taken = self._clock.wall(timestamp).timestamp()
         path = requested_path(self._folder, self._camera, taken)
         try:
-            jpeg = save_jpeg(path, annotated.image, self._quality)
+            jpeg = save_jpeg(path, annotated.image, self.quality)
         except SinkError as error:
             log.error("the snapshot that was asked for: %s", error)
             self._on_failed(str(error))

@@ -66,7 +66,7 @@ class SnapshotSink(Sink):
         self.saved = 0
         self.missed = 0
         self._folder = Path(folder)
-        self._quality = quality
+        self.quality = quality
         self._switches = switches or Switches()
         self._on_saved = on_saved
         self._is_open = False
@@ -121,7 +121,7 @@ class SnapshotSink(Sink):
         if best.saved == shot.sequence:
             return
         path, taken = snapshot_path(self._folder, event), event.unix(shot.timestamp)
-        jpeg = save_jpeg(path, shot.image, self._quality)
+        jpeg = save_jpeg(path, shot.image, self.quality)
         best.saved = shot.sequence
         self.saved += 1
         self._on_saved(Snapshot(event.camera, path, jpeg, shot.sequence, taken, event.event_id, event.label))
