@@ -24,6 +24,7 @@ from edgecam.commands import (
     models,
     mqtt,
     run,
+    status,
     tpu,
     zones,
 )
@@ -63,7 +64,23 @@ def root(
         raise typer.Exit(USAGE)
 
 
-for group in (demo, run, detect, evaluate, bench, events, clips, models, cameras, tpu, doctor, zones, mqtt, config):
+for group in (
+    demo,
+    run,
+    status,
+    detect,
+    evaluate,
+    bench,
+    events,
+    clips,
+    models,
+    cameras,
+    tpu,
+    doctor,
+    zones,
+    mqtt,
+    config,
+):
     group.register(app)
 
 
