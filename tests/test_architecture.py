@@ -23,7 +23,7 @@ LAYERS = [
      "worker"},
     {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "health", "housekeeping", "mqtt",
      "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
-    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "messaging", "pipeline",
+    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging", "pipeline",
      "reloading", "service"},
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
