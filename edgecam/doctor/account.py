@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,12 +41,14 @@ class Account:
 
 def find_account(name: str, here: Surroundings, more_groups: str = "") -> Account | None:
     """A user of this machine's own files; `more_groups` are names of groups that its service adds."""
-    users = [line.split(":") for line in _lines(here.at("etc/passwd"))]
-    groups = [line.split(":") for line in _lines(here.at("etc/group"))]
-    user = next((fields for fields in users if fields[0] == name and len(fields) > 3), None)
+    user = next((fields for fields in _entries(here.at("etc/passwd"), 7) if fields[0] == name), None)
     if user is None:
         return None
-    joined = (int(fields[2]) for fields in groups if name in fields[-1].split(",") or fields[0] in more_groups.split())
+    joined = (
+        int(fields[2])
+        for fields in _entries(here.at("etc/group"), 4)
+        if name in fields[3].split(",") or fields[0] in more_groups.split()
+    )
     return Account(name, int(user[2]), frozenset((int(user[3]), *joined)))
 
 
@@ -105,22 +108,23 @@ def _needed(here: Surroundings) -> Iterator[Path]:
     yield from (tpu.node for tpu in parse_choice(config.detector.device).select(list_edge_tpus(here.root)))
 
 
-def _remedy(account: Account, found: object, group: str) -> str:
-    from os import stat_result
-
-    assert isinstance(found, stat_result)
+def _remedy(account: Account, found: os.stat_result, group: str) -> str:
     if group not in ("", "root") and found.st_mode & 0o060 == 0o060:
         return f"`sudo usermod -aG {group} {account.name}`, then `sudo systemctl restart edgecam`"
     return "its udev rule is missing: `sudo edgecam install`, then replug it"
 
 
 def _group_name(gid: int, here: Surroundings) -> str:
-    groups = (line.split(":") for line in _lines(here.at("etc/group")))
-    return next((fields[0] for fields in groups if len(fields) > 2 and fields[2] == str(gid)), "")
+    groups = _entries(here.at("etc/group"), 4)
+    return next((fields[0] for fields in groups if fields[2] == str(gid)), "")
 
 
-def _lines(path: Path) -> list[str]:
+def _entries(path: Path, size: int) -> list[list[str]]:
+    """The lines of passwd(5) or group(5) that have all their fields, and numbers where they belong."""
     try:
-        return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if ":" in line]
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
+    entries = (line.split(":") for line in lines)
+    numbers = slice(2, size - 3 if size == 7 else 3)
+    return [fields for fields in entries if len(fields) == size and all(map(str.isdecimal, fields[numbers]))]

@@ -52,7 +52,8 @@ def _with_the_password(here: Surroundings) -> Mapping[str, str] | None:
         if os.access(file, os.R_OK):
             return {**os.environ, _FOLDER: str(folder)}
         closed = closed or file_is_closed(file)
-    return None if closed or here.at(f"etc/credstore.encrypted/{CREDENTIAL}").exists() else os.environ
+    closed = closed or file_is_closed(here.at("etc/credstore.encrypted") / CREDENTIAL)
+    return None if closed else os.environ
 
 
 def file_is_closed(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ _URL_PASSWORD = re.compile(r"://[^/\s\"']*:[^/\s\"']+@")
 
 def check_secrets(here: Surroundings) -> Iterator[Finding]:
     """Files with passwords and keys: nobody else reads them; and nobody else writes the configuration."""
-    looked = [path for path in dict.fromkeys([*_secrets(here), *_configuration(here)]) if path.exists()]
+    looked = [path for path in dict.fromkeys([*_secrets(here), *_configuration(here)]) if os.access(path, os.F_OK)]
     found = [finding for path in looked if (finding := _judged(path, here)) is not None]
     if found:
         yield from found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edgecam.doctor.finding import Finding, fail, ok, parted, skipped, warn
 from edgecam.doctor.surroundings import UNIT, Service, Surroundings
@@ -46,21 +46,30 @@ def _not_loaded(service: Service) -> Finding:
 
 
 def _activity(service: Service) -> Finding:
-    unit, state = service.unit, service.unit.get("ActiveState", "")
-    text = unit.get("StatusText", "")
+    unit = service.unit
+    state, text = unit.get("ActiveState", ""), unit.get("StatusText", "")
+    exited = unit.get("ExecMainStatus") or "?"
+    if unit.get("SubState") == "auto-restart":
+        return fail(f"{UNIT} ends again and again (exit {exited})", _JOURNAL)
+    if state == "failed" and exited == BAD_CONFIG:
+        return fail(f"{UNIT} does not start: its configuration cannot be used", "`edgecam config check` names it")
     if state == "failed":
-        if unit.get("ExecMainStatus") == BAD_CONFIG:
-            return fail(f"{UNIT} does not start: its configuration cannot be used", "`edgecam config check` names it")
-        why = f"{unit.get('Result') or 'no reason told'}, exit {unit.get('ExecMainStatus') or '?'}"
-        return fail(f"{UNIT} has failed ({why})", _JOURNAL)
-    if state == "active":
-        restarts = int(unit.get("NRestarts") or 0)
-        if restarts:
-            return warn(f"{UNIT} runs, but was started again {restarts} times", _JOURNAL)
-        return ok(f"{UNIT} runs{f': {text}' if text else ''}")
+        return fail(f"{UNIT} has failed ({unit.get('Result') or 'no reason told'}, exit {exited})", _JOURNAL)
     if state == "inactive":
         return warn(f"{UNIT} is stopped", f"`sudo systemctl start {UNIT}`")
-    return warn(f"{UNIT} is {state}{f': {text}' if text else ''}", f"look again in a minute; {_JOURNAL}")
+    told = f": {text}" if text else ""
+    return (
+        _up(unit, told)
+        if state == "active"
+        else warn(f"{UNIT} is {state}{told}", f"look again in a minute; {_JOURNAL}")
+    )
+
+
+def _up(unit: Mapping[str, str], told: str) -> Finding:
+    restarts = int(unit.get("NRestarts") or 0)
+    if restarts:
+        return warn(f"{UNIT} runs, but was started again {restarts} times{told}", _JOURNAL)
+    return ok(f"{UNIT} runs{told}")
 
 
 def _settings(service: Service) -> Iterator[Finding]:
