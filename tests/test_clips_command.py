@@ -36,9 +36,19 @@ def test_list(clips: Edgecam, shelf: Shelf) -> None:
     with ClipStore(shelf.journal) as store:
         store.keep("b", True)
     lines = clips("list", "--journal", shelf.journal).out.splitlines()
-    assert lines[0].split() == ["CLIP", "CAMERA", "START", "LASTS", "SIZE", "KEPT", "PATH"]
+    assert lines[0].split() == ["CLIP", "CAMERA", "KIND", "START", "LASTS", "SIZE", "KEPT", "PATH"]
     start = f"{datetime.fromtimestamp(NOON).astimezone():%Y-%m-%d %H:%M:%S}"
-    assert lines[1].split() == ["a", "front", *start.split(), "0.5", "s", "0.0", "MB", shelf.path("a").as_posix()]
+    assert lines[1].split() == [
+        "a",
+        "front",
+        "event",
+        *start.split(),
+        "0.5",
+        "s",
+        "0.0",
+        "MB",
+        shelf.path("a").as_posix(),
+    ]
     assert "kept" in lines[2]
     assert "growing" in lines[4]
     documents = clips("list", "--json", "--limit", "2", "--journal", shelf.journal).document

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgecam import console
+from edgecam.commands import timelapse
 from edgecam.commands.options import (
     DEFAULT_CONFIG,
     CameraOption,
@@ -26,15 +27,16 @@ from edgecam.errors import InputError, SinkError
 if TYPE_CHECKING:
     from edgecam.clip_store import ClipRow, ClipStore
 
-COLUMNS = ("clip", "camera", "start", "lasts", "size", "kept", "path")
+COLUMNS = ("clip", "camera", "kind", "start", "lasts", "size", "kept", "path")
 #: A clip may be this much, in seconds, longer or shorter than the journal says.
 _TOLERANCE = 0.1
 
-commands = typer.Typer(help="List or check the recorded clips.")
+commands = typer.Typer(help="List or check the recorded clips, or make a time-lapse of them.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    timelapse.register(commands)
     app.add_typer(commands, name="clips")
 
 
@@ -127,7 +129,7 @@ def _row(clip: ClipRow) -> list[str]:
     lasts = "growing" if clip.end is None else f"{clip.end - clip.start:.1f} s"
     start = f"{datetime.fromtimestamp(clip.start).astimezone():%Y-%m-%d %H:%M:%S}"
     size = f"{clip.size_bytes / 1e6:.1f} MB"
-    return [clip.clip_id, clip.camera, start, lasts, size, "kept" if clip.kept else "", str(clip.path)]
+    return [clip.clip_id, clip.camera, str(clip.kind), start, lasts, size, "kept" if clip.kept else "", str(clip.path)]
 
 
 def _document(clip: ClipRow) -> dict[str, Any]:

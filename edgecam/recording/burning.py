@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 from av.error import FFmpegError
 
 from edgecam.errors import InputError
@@ -17,7 +15,8 @@ from edgecam.overlay import Overlay
 from edgecam.recording.boxes import Boxes, boxes_path, read_boxes
 from edgecam.recording.encoder import Encoder, EncoderOptions
 from edgecam.recording.fragments import ClipInfo, FragmentWriter
-from edgecam.yuv import even, i420_from_planes
+from edgecam.recording.reading import image_of, opened, stream_of
+from edgecam.yuv import even
 
 
 def burn(
@@ -37,13 +36,13 @@ def burn(
     """
     beside = boxes_path(clip)
     boxes = Boxes(read_boxes(beside) if beside.is_file() else ())
-    with _opened(clip) as container, Encoder(_size(clip, container), options) as encoder:
+    with opened(clip) as container, Encoder(_size(clip, container), options) as encoder:
         start = 0.0 if started is None else started.timestamp()
         writer = FragmentWriter(target, encoder.stream, sync=False, started=start)
         try:
             for frame in _frames(container):
                 at = float(frame.pts * frame.time_base)
-                image = _image(frame)
+                image = image_of(frame)
                 overlay.draw(image, boxes.at(at), None if started is None else started + timedelta(seconds=at), "")
                 writer.write(encoder.encode(image, at))
             writer.write(encoder.flush())
@@ -59,9 +58,7 @@ def burn(
 
 
 def _size(clip: Path, container: Any) -> tuple[int, int]:
-    stream = next(iter(container.streams.video), None)
-    if stream is None or stream.codec_context is None:
-        raise InputError(f"{clip}: no video in it that FFmpeg knows")
+    stream = stream_of(clip, container)
     return even((stream.width, stream.height))
 
 
@@ -71,24 +68,3 @@ def _frames(container: Any) -> Iterator[Any]:
         with suppress(FFmpegError):
             frames = packet.decode()
         yield from (frame for frame in frames if frame.pts is not None)
-
-
-def _image(frame: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A copy of the picture, I420, to draw on."""
-    planar = frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
-    planes = [
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in planar.planes
-    ]
-    return i420_from_planes((planes[0], planes[1], planes[2]), even((frame.width, frame.height)))
-
-
-@contextmanager
-def _opened(clip: Path) -> Iterator[Any]:
-    if not clip.is_file():
-        raise InputError(f"{clip}: no such clip: give the path of an MP4 file")
-    try:
-        with av.open(f"file:{clip}", format="mov", metadata_errors="replace") as container:
-            yield container
-    except FFmpegError as error:
-        raise InputError(f"{clip}: cannot be read: {error.strerror or error}") from error
