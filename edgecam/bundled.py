@@ -21,6 +21,12 @@ def example_config() -> Path:
     return installed if installed.is_file() else _CHECKOUT / "config" / "edgecam.toml"
 
 
+def systemd_folder() -> Path:
+    """The folder of what systemd and udev are given: the unit, the rules, the user."""
+    installed = _INSTALLED / "systemd"
+    return installed if installed.is_dir() else _CHECKOUT / "systemd"
+
+
 def demo_clip() -> Path:
     """The bundled clip; its ground truth lies beside it as `demo.json`."""
     return _INSTALLED / "demo.mp4"
