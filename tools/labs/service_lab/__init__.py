@@ -1,0 +1,1 @@
+"""edgecam as a service of a real systemd, in a container of Debian packages: tools/labs/service."""
