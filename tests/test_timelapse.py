@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ def clips(capfd: pytest.CaptureFixture[str]) -> Edgecam:
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """40 seconds in segments of 10, an event among them, at 10 frames a second; and which day it was."""
     data = tmp_path_factory.mktemp("data")
     film = Film(fps=10.0)
@@ -40,7 +39,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
         recorder.tell(EventType.END)
         recorder.run(15)
     start = recorder.clock.wall(START)
-    yield data, f"{start.astimezone():%Y-%m-%d}"
+    return data, f"{start.astimezone():%Y-%m-%d}"
 
 
 def test_a_day_of_segments(day: tuple[Path, str], clips: Edgecam, tmp_path: Path) -> None:
@@ -80,24 +79,19 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     (tmp_path / rows[1].path).write_bytes(b"no video")
     (tmp_path / rows[2].path).unlink()
     pieces = [Piece(tmp_path / row.path, row.start) for row in rows]
-    span = {"since": rows[0].start, "until": rows[0].start + 86_400}
-    lapse = make_timelapse(pieces, tmp_path / "out.mp4", speed=25, **span)
+    span = rows[0].start, rows[0].start + 86_400
+    lapse = make_timelapse(pieces, tmp_path / "out.mp4", speed=25, span=span)
     assert (lapse.pieces, lapse.info.frames, len(lapse.unread)) == (1, 3, 2)
     with pytest.raises(ValueError, match="cannot be read"):
-        make_timelapse(pieces[1:], tmp_path / "none.mp4", speed=25, **span)
+        make_timelapse(pieces[1:], tmp_path / "none.mp4", speed=25, span=span)
     assert not list(tmp_path.glob("none*"))
 
 
 def test_only_the_day_is_in_it(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     row = shelf.write("a", frames=90)
-    lapse = make_timelapse(
-        [Piece(tmp_path / row.path, row.start)],
-        tmp_path / "out.mp4",
-        speed=25,
-        since=row.start + 1,
-        until=row.start + 2,
-    )
+    piece = Piece(tmp_path / row.path, row.start)
+    lapse = make_timelapse([piece], tmp_path / "out.mp4", speed=25, span=(row.start + 1, row.start + 2))
     assert lapse.info.frames == 1
 
 
@@ -106,7 +100,7 @@ def test_a_segment_that_grows_is_not_in_it_yet(clips: Edgecam, tmp_path: Path) -
     with ClipStore(shelf.journal) as store:
         row = shelf.store(store, "a", frames=90)
         store.begun(replace(row, clip_id="grows", end=None, kind=ClipKind.CONTINUOUS))
-    day = f"{datetime.fromtimestamp(row.start):%Y-%m-%d}"
+    day = f"{datetime.fromtimestamp(row.start, UTC).astimezone():%Y-%m-%d}"
     asked = ("--camera", "front", "--day", day, "--out", tmp_path / "a.mp4", "--journal", shelf.journal, "--json")
     assert clips("timelapse", *asked).document["kind"] == "event"
 

@@ -62,8 +62,8 @@ def timelapse(
     pieces = sorted((Piece(clip_file(path.parent, row), row.start) for row in found), key=lambda piece: piece.start)
     with console.progress("making the time-lapse", len(pieces)) as advance, written_whole(out) as part:
         part.unlink(missing_ok=True)
-        span = {"since": since.timestamp(), "until": until.timestamp()}
-        lapse = make_timelapse(pieces, part, speed=speed, **span, advance=advance)
+        span = since.timestamp(), until.timestamp()
+        lapse = make_timelapse(pieces, part, speed=speed, span=span, advance=advance)
     figures = {"clips": lapse.pieces, "frames": lapse.info.frames, "seconds": round(lapse.info.duration, 2)}
     if as_json:
         console.emit_json({"out": str(out), "kind": str(kind), **figures, "unread": list(lapse.unread)})
