@@ -1,1 +1,1 @@
-"""Putting edgecam on a machine and taking it off. Standard library only: it runs before edgecam's packages are there."""
+"""Putting edgecam on a machine and taking it off. Standard library only: it runs before edgecam is there."""

@@ -7,23 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edgecam.installation.installing import Options, install
+from edgecam.installation.installing import install
+from edgecam.installation.options import HELP, Options
 from edgecam.installation.removal import uninstall
-
-#: What each option does, here and in the commands of edgecam.
-HELP = {
-    "dry_run": "Print every step, and change nothing.",
-    "wheel": "Install this wheel instead of what is running.",
-    "offline": "Take all packages from this folder of wheels.",
-    "model": "Fetch this model, too; may be repeated.",
-    "no_apt": "Leave Debian's packages alone.",
-    "no_coral": "Leave the Edge TPU's library alone.",
-    "no_start": "Do not start it now.",
-    "ready_within": "Longest wait for the first analysed frame, in seconds.",
-    "python": "The system's Python.",
-    "root": "Install into this folder instead of the machine.",
-    "purge": "Configuration, recordings, user and added packages, too.",
-}
 
 
 def run(arguments: list[str], tell: Callable[[str], None]) -> int:

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgecam.errors import EdgecamError
@@ -18,6 +17,7 @@ from edgecam.installation.coral import GetLibrary
 from edgecam.installation.files import PlaceFile, PlaceLink
 from edgecam.installation.host import Bystander, Host, Processes
 from edgecam.installation.model_files import PullModel
+from edgecam.installation.options import Options
 from edgecam.installation.packages import Apt, InstallPackages
 from edgecam.installation.plan import Plan, Step
 from edgecam.installation.releases import MakeRelease, PruneReleases, Target
@@ -26,22 +26,6 @@ from edgecam.installation.service import CheckConfig, Enable, RunDoctor, StandRe
 Tell = Callable[[str], None]
 _RELOAD_UDEV = (("udevadm", "control", "--reload"), ("udevadm", "trigger", "--subsystem-match=usb"))
 _RELOAD_UNITS = (("systemctl", "daemon-reload"),)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the owner may choose. `ready_within`: seconds."""
-
-    root: Path = Path("/")
-    wheel: Path | None = None
-    offline: Path | None = None
-    python: str = "/usr/bin/python3"
-    models: tuple[str, ...] = ()
-    apt: bool = True
-    coral: bool = True
-    start: bool = True
-    ready_within: float = 90.0
-    dry_run: bool = False
 
 
 def install(options: Options, tell: Tell, show: Tell) -> int:
