@@ -1,0 +1,98 @@
+"""`edgecam doctor` as it is used: what it prints, how it ends, and what it looks at on this very machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Edgecam, command_line
+
+from edgecam.doctor import CHECKS, look
+from edgecam.doctor.surroundings import Answer, run_command, unit_properties
+
+pytestmark = pytest.mark.any_runtime
+PLAIN = '[cameras.front]\ntype = "synthetic"\n'
+
+
+@pytest.fixture
+def edgecam_doctor(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Edgecam:
+    """Runs `edgecam doctor` in this process."""
+    for name in ("EDGECAM_CONFIG", "EDGECAM_HOST_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    return command_line(capfd, "doctor")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with a rendered camera."""
+    file = tmp_path / "edgecam.toml"
+    file.write_text(f'data_dir = "{tmp_path}"\n{PLAIN}')
+    return file
+
+
+def test_a_line_for_each_finding_and_the_sum_of_them(edgecam_doctor: Edgecam, config: Path) -> None:
+    outcome = edgecam_doctor("--config", config, "--only", "cameras", "--only", "config", "--only", "broker")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        f"ok       config      {config}: cameras front",
+        "ok       cameras     front: rendered, needs no device",
+        "skipped  broker      mqtt.enabled is false",
+    ]
+    assert outcome.err == "edgecam: 2 ok, 1 skipped\n"
+
+
+def test_a_fault_ends_with_1_and_has_its_remedy_below(edgecam_doctor: Edgecam, config: Path) -> None:
+    config.write_text(f'data_dir = "/nowhere"\n{PLAIN}fps = "many"\n')
+    outcome = edgecam_doctor("-c", config, "--only", "config")
+    assert outcome.code == 1
+    first, second = outcome.out.splitlines()
+    assert first.startswith(f"fail     config      {config}:4: cameras.front.fps: ")
+    assert second.startswith(f"{' ' * 21}-> put it right in {config}")
+
+
+def test_a_configuration_that_was_named_must_be_there(edgecam_doctor: Edgecam, tmp_path: Path) -> None:
+    outcome = edgecam_doctor("-c", tmp_path / "none.toml", "--only", "config")
+    assert outcome.code == 1
+    assert "not found" in outcome.out
+
+
+def test_one_json_document(edgecam_doctor: Edgecam, config: Path) -> None:
+    outcome = edgecam_doctor("-c", config, "--json", "--only", "cameras")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.document == {
+        "state": "ok",
+        "findings": [
+            {"check": "cameras", "state": "ok", "detail": "front: rendered, needs no device", "remedy": ""},
+        ],
+    }
+
+
+def test_a_check_that_there_is_not(edgecam_doctor: Edgecam, config: Path) -> None:
+    outcome = edgecam_doctor("-c", config, "--only", "luck")
+    assert outcome.code == 2
+    assert all(name in outcome.err for name in ("luck", *CHECKS))
+
+
+def test_all_of_it_on_this_machine(edgecam_doctor: Edgecam, config: Path) -> None:
+    """Whatever is wrong with it: each check ends, and says something."""
+    document = edgecam_doctor("-c", config, "--json").document
+    assert [*dict.fromkeys(finding["check"] for finding in document["findings"])] == list(CHECKS)
+    unmended = [each for each in document["findings"] if each["state"] in ("warn", "fail") and not each["remedy"]]
+    assert not unmended
+
+
+def test_a_configuration_that_is_not_installed_is_no_fault(tmp_path: Path) -> None:
+    here = look(tmp_path / "edgecam.toml", named=False)
+    assert (here.configured, here.config_trouble) == (False, "")
+
+
+def test_what_systemd_says() -> None:
+    told = Answer(0, "LoadState=loaded\nStatusText=front: 30 fps = fine\n", "")
+    assert unit_properties(lambda command: told) == {"LoadState": "loaded", "StatusText": "front: 30 fps = fine"}
+    assert unit_properties(lambda command: Answer(1, "", "System has not been booted with systemd")) == {}
+    assert unit_properties(lambda command: None) == {}
+
+
+def test_commands_that_are_not_there_and_that_fail() -> None:
+    assert run_command(["edgecam-there-is-no-such-command"]) is None
+    assert run_command(["sh", "-c", "echo out; echo err >&2; exit 3"]) == Answer(3, "out\n", "err\n")
