@@ -134,6 +134,8 @@ class StatusServer(ListeningWorker):
 
     def _drop(self, client: socket.socket) -> None:
         del self._clients[client]
+        with suppress(OSError):
+            client.recv(4096)  # what it said and nobody read would take the answer with it
         client.close()
 
 

@@ -108,12 +108,13 @@ class BoardWatch:
             if episode is None:
                 continue
             if lost < episode.began:
-                if episode.began - lost <= NEAR:
-                    return f"{word} {episode.began - lost:.0f} s after"
-            elif not episode.over:
-                return f"{word} since {lost - episode.began:.0f} s before"
-            elif lost - episode.seen <= NEAR:
-                return f"{word} {max(lost - episode.seen, 0.0):.0f} s before"
+                found = f"{word} {episode.began - lost:.0f} s after", episode.began - lost
+            elif lost > episode.seen + LOOK_EVERY:
+                found = f"{word} {lost - episode.seen:.0f} s before", lost - episode.seen
+            else:
+                found = f"{word} since {lost - episode.began:.0f} s before", 0.0
+            if found[1] <= NEAR:
+                return found[0]
         return ""
 
 
