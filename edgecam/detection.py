@@ -134,18 +134,24 @@ class DetectWorker(Worker):
 
     def _submit(self) -> None:
         while len(self._under_way) < self._detector.slots:
-            try:
-                frame = self._ring.latest(READER, after=self._seen, timeout=0.0 if self._under_way else TURN)
-            except RingClosed:
-                if self._under_way:
-                    return
-                raise
+            frame = self._next_frame()
             if frame is None:
                 return
             self.skipped += frame.sequence - self._seen - 1
             self._seen = frame.sequence
             self._under_way.append(frame)
             self._detector.submit(frame.lores)
+
+    def _next_frame(self) -> Frame | None:
+        """The newest frame, once the detector has its turn for it: what was the newest before that wait may not be."""
+        patience = 0.0 if self._under_way else TURN
+        try:
+            if self._ring.latest(READER, after=self._seen, timeout=patience) and self._detector.turn(patience):
+                return self._ring.latest(READER, after=self._seen, timeout=0.0)
+        except RingClosed:
+            if not self._under_way:
+                raise
+        return None
 
     def _collect(self) -> None:
         done = self._detector.collect(timeout=TURN)

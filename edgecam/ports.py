@@ -71,6 +71,13 @@ class Detector(Device):
         """How many pictures may be under way at once, now; 0 while there is no device: `collect` then waits for it."""
         return 1
 
+    def turn(self, timeout: float) -> bool:
+        """Whether a picture may be handed in now; waits, at most `timeout` seconds, where others have their turn first.
+
+        Raises DetectorError.
+        """
+        return True
+
     def submit(self, image: NDArray[np.uint8]) -> None:
         """Hand in a picture, which must not change until it is collected. Raises DetectorError."""
         self._submitted = image

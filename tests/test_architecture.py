@@ -21,8 +21,8 @@ LAYERS = [
     },
     {"backlog", "clip_store", "journal", "journal_schema", "outbox", "outlet", "spool", "supervision", "systemd",
      "worker"},
-    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "health", "housekeeping", "mqtt",
-     "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
+    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "health", "housekeeping", "inference",
+     "mqtt", "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
     {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging", "pipeline",
      "reloading", "service"},
     {"__main__", "cli", "commands", "console"},
@@ -31,7 +31,7 @@ RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
 LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt", "recording"}
 DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "paho", "picamera2", "pygame", "tflite_runtime"}
-THREADS = {"capture", "detection", "housekeeping", "output", "publisher", "storing"}
+THREADS = {"capture", "detection", "housekeeping", "inference", "output", "publisher", "storing"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
