@@ -11,7 +11,6 @@ from edgecam import console
 from edgecam.installation.options import HELP, Options
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=HELP["dry_run"])]
-RootOption = Annotated[Path, typer.Option("--root", metavar="DIR", help=HELP["root"])]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +30,6 @@ def install(
     ready_within: Annotated[
         float, typer.Option("--ready-within", metavar="SECONDS", min=1.0, help=HELP["ready_within"])
     ] = Options.ready_within,
-    python: Annotated[str, typer.Option("--python", metavar="FILE", help=HELP["python"])] = Options.python,
-    root: RootOption = Options.root,
 ) -> None:
     """Install this edgecam as a service, or upgrade to it. It goes back by itself where the new one does not run.
 
@@ -41,10 +38,8 @@ def install(
     from edgecam.installation import installing
 
     options = Options(
-        root=root,
         wheel=wheel,
         offline=offline,
-        python=python,
         models=tuple(model or ()),
         apt=not no_apt,
         coral=not no_coral,
@@ -58,9 +53,8 @@ def install(
 def uninstall(
     purge: Annotated[bool, typer.Option("--purge", help=HELP["purge"])] = False,
     dry_run: DryRunOption = False,
-    root: RootOption = Options.root,
 ) -> None:
     """Take edgecam off this machine. Configuration, recordings and the user stay, but for --purge."""
     from edgecam.installation import removal
 
-    raise typer.Exit(removal.uninstall(root, console.say, console.emit, purge=purge, dry_run=dry_run))
+    raise typer.Exit(removal.uninstall(Options.root, console.say, console.emit, purge=purge, dry_run=dry_run))

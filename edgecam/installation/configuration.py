@@ -50,7 +50,7 @@ class ShowNewKeys(Step):
         self._default = default
 
     def describe(self) -> str:
-        return f"tell the new keys of {CONFIG}: {', '.join(self._new())}"
+        return f"tell the new keys of {CONFIG}: {', '.join(self._new()) or 'none'}"
 
     def needed(self) -> bool:
         return bool(self._new())

@@ -124,7 +124,7 @@ class StandReady(Step):
         self._limit = limit
 
     def describe(self) -> str:
-        return f"stand ready to go back to {self._target.previous}, which runs until then"
+        return f"stand ready to go back to {self._target.previous or 'the release before'}, which runs until then"
 
     def needed(self) -> bool:
         return self._target.previous not in {None, self._target.name}
