@@ -74,6 +74,8 @@ _COCO = (
     "sink, refrigerator, -, book, clock, vase, scissors, teddy bear, hair drier, toothbrush"
 )
 COCO = Labels(tuple(name.removeprefix("-") for name in _COCO.split(", ")), "COCO's 90 classes")
+#: The same 80 without the gaps, as most other models number them.
+COCO_80 = Labels(tuple(name for name in COCO.names if name), "COCO's 80 classes")
 
 
 def load_labels(path: Path) -> Labels:

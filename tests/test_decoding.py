@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from edgecam.detectors.picture import PictureEncoder, level_table
-from edgecam.detectors.ssd import decode, dequantised, output_roles
+from edgecam.families.family import dequantised
+from edgecam.families.ssd_postprocess import decode, output_roles
 
 
 @given(st.sampled_from(["uint8", "int8"]), st.floats(0.001, 0.1), st.integers(-128, 255))

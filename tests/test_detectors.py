@@ -299,6 +299,5 @@ def test_what_was_never_written_behind_the_count_does_no_harm(tmp_path: Path) ->
     box, none = [0.1, 0.1, 0.5, 0.5], [signalling] * 4
     outputs = {"boxes": [[box, none]], "classes": [[0, signalling]], "scores": [[0.9, signalling]], "count": [1]}
     with TfliteDetector(write(tmp_path, tiny_models.detector())) as detector:
-        roles = sorted(detector.reader._roles, key=detector.reader._roles.__getitem__)
-        found = detector.reader.detections([np.array(outputs[role], np.float32) for role in roles])
+        found = detector.reader.detections([np.array(values, np.float32) for values in outputs.values()])
     assert [round(each.score, 3) for each in found] == [0.9]

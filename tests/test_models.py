@@ -232,22 +232,26 @@ class TestInfo:
     @pytest.mark.parametrize(
         ("content", "unfit"),
         [
-            (tiny_models.classifier(), "an image classifier of 12 classes"),
+            (tiny_models.classifier(), "an image classifier of 12 classes: edgecam needs an object detector"),
             (
                 tiny_models.model(
                     [tiny_models.TensorSpec("sound", (1, 16000)), tiny_models.TensorSpec("words", (1, 12))],
                     [], (0,), (1,),
                 ),
-                "takes [1, 16000], not one picture",
+                "takes [1, 16000], not one RGB picture: give an object detector's model file",
             ),
             (
                 tiny_models.model(
                     [tiny_models.TensorSpec("picture", (1, 8, 8, 3)), tiny_models.TensorSpec("map", (1, 8, 8, 5))],
                     [], (0,), (1,),
                 ),
-                "no SSD detector with TFLite_Detection_PostProcess and its four outputs",
+                "no detector edgecam knows (outputs: map [1, 8, 8, 5]):"
+                " give an SSD model with TFLite_Detection_PostProcess, or state the model's form",
             ),
-            (tiny_models.detector(tiny_models.INT32), "takes a picture of int32, not of uint8 or int8 or float32"),
+            (
+                tiny_models.detector(tiny_models.INT32),
+                "its input is int32: convert it to one of uint8, int8, float32",
+            ),
             (
                 tiny_models.detector(custom_ops=("Mine", "TFLite_Detection_PostProcess")),
                 "; ".join(

@@ -15,7 +15,7 @@ from edgecam.composition import build_parts, model_folders
 from edgecam.config import Config, SyntheticConfig
 from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
-from edgecam.detectors.reading import SsdReader, check_readable
+from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.tflite import automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, ModelError
 from edgecam.modelfile import ModelFile
@@ -45,8 +45,8 @@ class Subject:
         if path is None:
             raise ModelError(pair.missing)
         self._file = models.load(path)
-        check_readable(self._file)
-        self._reader = SsdReader(self._file, models.labels_for(pair, _path(config.detector.labels)))
+        models.check_detector(self._file)
+        self._reader = ModelReader(self._file, models.labels_for(pair, _path(config.detector.labels)))
         self._lock = lock_path(tpus[0]) if tpus else None
         self.device = ",".join(tpu.device for tpu in tpus) or "cpu"
         self.host_device = tpus[0].device if tpus else "cpu"

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from edgecam.families import FAMILIES
 from edgecam.modelfile import POSTPROCESS_ROLES
 
 _NAME_WIDTH = 14
@@ -42,6 +43,8 @@ def _fields(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if described[name]:
             yield name, described[name]
     yield "kind", _kind(described)
+    if described["form"]:
+        yield "form", _form(described["form"])
     for tensor in described["inputs"]:
         yield "input", _tensor(tensor)
     if described["normalisation"]:
@@ -55,13 +58,21 @@ def _fields(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _kind(described: dict[str, Any]) -> str:
-    kinds = {"ssd-postprocess": "SSD detector with TFLite_Detection_PostProcess", "classifier": "image classifier"}
+    kinds = {family.name: family.title for family in FAMILIES} | {"classifier": "image classifier"}
     kind = kinds.get(described["family"], "not known to edgecam")
     if described["classes"] is not None and described["family"] in kinds:
         kind += f", {_count(described['classes'], 'class', 'classes')}"
     if described["input"]:
         kind += f", pictures of {described['input']} pixels"
     return kind if described["detector"] else f"{kind}; edgecam cannot run it as a detector: {described['unfit']}"
+
+
+def _form(form: dict[str, Any]) -> str:
+    """How a picture goes in, and the options of the family."""
+    sources = {"file": "stated in the file", "catalogue": "by the catalogue", "outputs": "told by its outputs"}
+    options = [f"{name}{_JOINT}{str(value).replace(' ', _JOINT)}" for name, value in form["options"].items()]
+    how = {"stretch": "pictures stretched", "letterbox": "pictures fitted in with their shape kept"}[form["resize"]]
+    return f"{', '.join([form['family'], how, *options])} ({sources[form['from']]})"
 
 
 def _tensor(tensor: dict[str, Any]) -> str:

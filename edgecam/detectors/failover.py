@@ -16,7 +16,6 @@ from edgecam import models
 from edgecam.detectors.edgetpu import parse_choice
 from edgecam.detectors.hosted import HostedModel
 from edgecam.detectors.process import ProcessOptions
-from edgecam.detectors.reading import check_readable
 from edgecam.detectors.seat import SLOTS, Host, Hosted, Job, Seat
 from edgecam.detectors.tflite import TfliteDetector
 from edgecam.detectors.watch import TpuWatch
@@ -76,7 +75,7 @@ class FailoverDetector(Detector):
         if path is None:
             raise ModelError(self._pair.missing)
         self._file = models.load(path)
-        check_readable(self._file)
+        models.check_detector(self._file)
         self._labels = models.labels_for(self._pair, self._label_file)
         if self._pair.cpu is not None and not self._choice.insists:
             self._spare = TfliteDetector(self._pair.cpu, self._labels, self._options.threads, self._options.runtime)

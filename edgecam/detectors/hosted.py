@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
+from edgecam.detectors.picture import Placement
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
-from edgecam.detectors.reading import SsdReader, check_readable
+from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.tflite import automatic_threads, fitting_threads, refuse_compiled
 from edgecam.errors import DetectorError
 from edgecam.labels import Labels
@@ -31,8 +33,9 @@ class HostedModel:
     def __init__(
         self, file: ModelFile, labels: Labels, device: str, options: ProcessOptions, lock: Path | None = None
     ) -> None:
-        self._reader = SsdReader(file, labels)
+        self._reader = ModelReader(file, labels)
         self._process = DetectorProcess(file.content, device, options, lock)
+        self._placements: deque[Placement] = deque()
         self._bound = False
 
     def start(self) -> None:
@@ -67,11 +70,14 @@ class HostedModel:
     def submit(self, image: NDArray[np.uint8]) -> None:
         """Hand in a picture; there must be a free slot."""
         self._process.submit(self._reader.tensor(image))
+        self._placements.append(self._reader.placement(image))
 
     def collect(self, timeout: float) -> Inference | None:
         """What is in the oldest picture under way; None where it is not done within `timeout` seconds."""
         answer = self._process.collect(timeout)
-        return None if answer is None else Inference(self._reader.detections(answer.outputs), answer.seconds)
+        if answer is None:
+            return None
+        return Inference(self._reader.detections(answer.outputs, self._placements.popleft()), answer.seconds)
 
     def check(self) -> None:
         """Raise DetectorError where it died while it had nothing to do."""
@@ -106,7 +112,7 @@ class IsolatedDetector(Detector):
         """Verify the model and start the process. Raises ModelError, or DetectorError where it does not get ready."""
         self.close()
         file = models.load(self._model)
-        check_readable(file)
+        models.check_detector(file)
         refuse_compiled(file)
         threads = fitting_threads(file, self._options.threads or automatic_threads())
         options = replace(self._options, threads=threads)

@@ -8,59 +8,65 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecam.detectors.picture import DTYPES, PictureEncoder, level_table
-from edgecam.detectors.ssd import decode, dequantised, output_roles
+from edgecam import models
+from edgecam.detectors.picture import WHOLE, PictureEncoder, Placement, level_table
 from edgecam.errors import ModelError
+from edgecam.families import Decoder, FamilyOptions, FormError, Output, family_of
 from edgecam.labels import Labels
-from edgecam.modelfile import POSTPROCESS_ROLES, ModelFile
+from edgecam.modelfile import ModelFile, ModelForm
 from edgecam.types import BBox, Detection
 
 log = logging.getLogger(__name__)
 
 
-class SsdReader:
-    """Speaks to one SSD model with TFLite_Detection_PostProcess, wherever it runs.
+class ModelReader:
+    """Speaks to one model, wherever it runs: its form says how (see `models.form_of`).
 
     Candidates below `score_floor` are left out. `discarded` counts candidates with an unusable box, class or score;
-    `unnamed` those whose class has no label.
+    `unnamed` those whose class has no label. Raises ModelError where the model is no detector edgecam reads.
     """
 
     def __init__(self, file: ModelFile, labels: Labels, score_floor: float = 0.0) -> None:
-        tensor = file.inputs[0]
-        table = level_table(tensor.dtype, tensor.scale, tensor.zero_point, file.metadata.mean, file.metadata.std)
         self.labels = labels
         self.discarded = 0
         self.unnamed = 0
+        self.form = models.form_of(file)
         self._file = file
         self._score_floor = score_floor
-        self._encode = PictureEncoder(file.input_size, table)
-        self._roles: dict[str, int] = {}
-        self._quantisation: list[tuple[float, int]] = []
+        self._encode = _encoder(file, self.form)
+        self._decoder: Decoder | None = None
 
     def bind(self, shapes: Sequence[tuple[int, ...]], quantisation: Sequence[tuple[float, int]]) -> None:
-        """Learn the outputs as the runtime has them: their shapes, and scale and zero point of each (0, 0: real)."""
-        operator = self._file.postprocess
-        self._roles = output_roles(operator.roles if operator else (), self._file.signature_outputs, shapes)
-        self._quantisation = list(quantisation)
+        """Learn the outputs as the runtime has them: their shapes, and scale and zero point of each (0, 0: real).
+
+        Raises ModelError where they are not what the model's form says.
+        """
+        outputs = [
+            Output(tuple(int(side) for side in shape), float(scale), int(zero_point))
+            for shape, (scale, zero_point) in zip(shapes, quantisation, strict=True)
+        ]
+        try:
+            self._decoder = family_of(self.form).decoder(self._file, self.form, outputs)
+        except FormError as error:
+            raise ModelError(f"{self._file.path}: {error}") from error
 
     def tensor(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
         """The model's input [1, height, width, 3] for an RGB picture. Raises InputError where it is none."""
         return self._encode(image)
 
-    def detections(self, outputs: Sequence[NDArray[np.generic]]) -> list[Detection]:
-        """What the model's outputs, in its own order, say; best score first."""
-        with np.errstate(invalid="ignore"):  # past the count the outputs are never written: anything may be there
-            found = decode(**{role: self._real(outputs, position) for role, position in self._roles.items()})
-        self.discarded += found.discarded
-        columns = zip(found.boxes.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True)
-        return [
-            Detection(self._name(number), score, BBox(*box))
-            for box, number, score in columns
-            if score >= self._score_floor
-        ]
+    def placement(self, image: NDArray[np.uint8]) -> Placement:
+        """Where in the model's input the picture is, for `detections`."""
+        return self._encode.placement(image)
 
-    def _real(self, outputs: Sequence[NDArray[np.generic]], position: int) -> NDArray[np.float64]:
-        return dequantised(outputs[position], *self._quantisation[position])
+    def detections(self, outputs: Sequence[NDArray[np.generic]], placement: Placement = WHOLE) -> list[Detection]:
+        """What the model's outputs, in its own order, say of the picture placed so; best score first."""
+        if self._decoder is None:
+            raise RuntimeError("outputs are read before the reader knows their shapes")
+        found = self._decoder.decode(outputs, self._score_floor)
+        boxes, there = placement.in_picture(found.boxes)
+        self.discarded += found.discarded
+        columns = zip(boxes.tolist(), found.classes[there].tolist(), found.scores[there].tolist(), strict=True)
+        return [Detection(self._name(number), score, BBox(*box)) for box, number, score in columns]
 
     def _name(self, class_id: int) -> str:
         if not self.labels.has_name(class_id):
@@ -70,17 +76,13 @@ class SsdReader:
         return self.labels.name(class_id)
 
 
-def check_readable(file: ModelFile) -> None:
-    """Refuse what verified well but is no detector that is read here. Raises ModelError, which says what it is."""
-    if file.family == "classifier":
-        raise ModelError(
-            f"{file.path}: an image classifier of {file.classes} classes: edgecam needs an object detector"
-        )
-    if file.family != "ssd-postprocess" or len(file.outputs) < len(POSTPROCESS_ROLES):
-        outputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in file.outputs[:4]) or "none"
-        raise ModelError(
-            f"{file.path}: no detector edgecam knows (outputs: {outputs}):"
-            " give an SSD model with TFLite_Detection_PostProcess"
-        )
-    if file.inputs[0].dtype not in DTYPES:
-        raise ModelError(f"{file.path}: its input is {file.inputs[0].dtype}: convert it to one of {', '.join(DTYPES)}")
+def _encoder(file: ModelFile, form: ModelForm) -> PictureEncoder:
+    """What makes pictures into the model's input; the form's normalisation goes before the metadata's."""
+    tensor, options = file.inputs[0], family_of(form).options.of(form)
+    mean, std = _normalisation(options) or (file.metadata.mean, file.metadata.std)
+    table = level_table(tensor.dtype, tensor.scale, tensor.zero_point, mean, std)
+    return PictureEncoder(file.input_size, table, letterbox=form.resize == "letterbox", bgr=options.channels == "bgr")
+
+
+def _normalisation(options: FamilyOptions) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    return (options.mean, options.std) if options.mean and options.std else None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
-from edgecam.detectors.reading import SsdReader, check_readable
+from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.runtime import Runtime, find_runtime, without_greeting
 from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.labels import Labels
@@ -26,7 +26,7 @@ _MOST_AUTOMATIC_THREADS = 4
 
 
 class TfliteDetector(Detector):
-    """Runs an SSD model with TFLite_Detection_PostProcess on the CPU.
+    """Runs a detector of any family on the CPU.
 
     `labels` are labels or a label file (None: the model's own). `threads` 0 means one per core, four at most. `runtime`
     is "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
@@ -59,13 +59,13 @@ class TfliteDetector(Detector):
         """
         self.close()
         file = models.load(self._model, self._sha256)
-        check_readable(file)
+        models.check_detector(file)
         refuse_compiled(file)
         given = self._given_labels
         labels = given if isinstance(given, Labels) else models.labels_for(file, given)
         if not labels.known():
             log.warning("%s: no labels: classes go by their numbers; give a label file", self._model)
-        reader = SsdReader(file, labels, self._score_floor)
+        reader = ModelReader(file, labels, self._score_floor)
         self._session = _Session(file, reader, find_runtime(self._runtime_choice), self._threads)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class TfliteDetector(Detector):
         return self.reader.labels
 
     @property
-    def reader(self) -> SsdReader:
+    def reader(self) -> ModelReader:
         """What reads the model's outputs, with its labels and its counts; valid after `open`."""
         return self._opened().reader
 
@@ -106,7 +106,7 @@ class TfliteDetector(Detector):
 class _Session:
     """An interpreter and all that belongs to it, from open to close."""
 
-    def __init__(self, file: ModelFile, reader: SsdReader, runtime: Runtime, threads: int) -> None:
+    def __init__(self, file: ModelFile, reader: ModelReader, runtime: Runtime, threads: int) -> None:
         self.reader = reader
         name, version = models.name_of(file.path), f"{runtime.name} {runtime.version}"
         self.info = DetectorInfo(name, version, "cpu", file.input_size, since=monotonic())
@@ -125,7 +125,7 @@ class _Session:
             outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (RuntimeError, ValueError) as error:
             raise DetectorError(f"{self.info.runtime}: inference failed: {_first_line(error)}") from error
-        return self.reader.detections(outputs)
+        return self.reader.detections(outputs, self.reader.placement(image))
 
 
 def refuse_compiled(file: ModelFile) -> None:

@@ -7,7 +7,6 @@ import io
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from edgecam.errors import ModelError
 from edgecam.modelfile.codes import EDGETPU_OP, POSTPROCESS_OP
@@ -27,8 +26,6 @@ __all__ = [
     "Structure",
     "Tensor",
 ]
-
-Family = Literal["ssd-postprocess", "classifier", "unknown"]
 
 #: What the post-process op puts out, in its order (detection_postprocess.cc of TensorFlow Lite).
 POSTPROCESS_ROLES = ("boxes", "classes", "scores", "count")
@@ -152,17 +149,13 @@ class ModelFile:
         return EDGETPU_OP in self.custom_ops
 
     @property
-    def family(self) -> Family:
-        """The kind of model, as far as edgecam tells them apart."""
-        if not self.takes_a_picture:
-            return "unknown"
-        if self.postprocess is not None:
-            return "ssd-postprocess"
-        return "classifier" if self._scores_per_class() else "unknown"
+    def is_classifier(self) -> bool:
+        """True where it takes a picture and gives one score per class."""
+        return self.takes_a_picture and self.postprocess is None and self._scores_per_class() is not None
 
     @property
     def classes(self) -> int | None:
-        """The number of classes, None where the file does not say."""
+        """The number of classes of a classifier, or as the post-process operator has it; None where neither is told."""
         return self.postprocess.classes if self.postprocess else self._scores_per_class()
 
     def _scores_per_class(self) -> int | None:

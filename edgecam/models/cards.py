@@ -9,8 +9,9 @@ from typing import Any
 from edgecam.errors import ModelError
 from edgecam.modelfile import ModelFile
 from edgecam.models.catalogue import Model, load, model_at
-from edgecam.models.description import blank, describe, unfit_as_detector
+from edgecam.models.description import blank, describe
 from edgecam.models.folders import searched
+from edgecam.models.forms import classes_of, kind_of, unfit_as_detector
 from edgecam.models.labelling import labels_for
 from edgecam.models.pairs import ModelPair, pair_of
 from edgecam.models.published import BY_FILE, PUBLISHED, Published
@@ -62,10 +63,10 @@ def _summary(file: ModelFile, published: Published | None) -> dict[str, Any]:
     return {
         "bytes": file.size_bytes,
         "sha256": file.sha256,
-        "family": file.family,
+        "family": kind_of(file),
         "input": list(file.input_size) if file.takes_a_picture else None,
         "dtype": file.inputs[0].dtype if file.inputs else None,
-        "classes": file.classes,
+        "classes": classes_of(file),
         "edgetpu": file.compiled_for_edgetpu,
         "license": file.metadata.license or (published.license if published else ""),
         "pinned": bool(published and published.pinned),

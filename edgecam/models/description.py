@@ -10,12 +10,11 @@ from typing import Any
 from edgecam.modelfile import ModelFile, Tensor
 from edgecam.modelfile.needs import OperatorUse, compiled_part, operators_of, runtime_fits, select_operators
 from edgecam.modelfile.quantisation import quantisation_of
+from edgecam.models.forms import stated_or_told, unfit_as_detector
 
-#: What a detector's input may be.
-_INPUT_DTYPES = ("uint8", "int8", "float32")
 _KEYS = (
-    "inputs", "outputs", "normalisation", "detector", "unfit", "quantisation", "parameters", "weight_bytes", "needs",
-    "runtimes", "compiled", "sibling", "sibling_problem",
+    "inputs", "outputs", "normalisation", "form", "detector", "unfit", "quantisation", "parameters", "weight_bytes",
+    "needs", "runtimes", "compiled", "sibling", "sibling_problem",
 )  # fmt: skip
 
 
@@ -29,6 +28,7 @@ def describe(file: ModelFile, sibling: ModelFile | None = None) -> dict[str, Any
         "inputs": [_tensor(each, "picture" if file.takes_a_picture else "") for each in file.inputs],
         "outputs": [_tensor(each, roles[at], names.get(at, "")) for at, each in enumerate(file.outputs)],
         "normalisation": _normalisation(file),
+        "form": _form(file),
         "detector": not unfit,
         "unfit": unfit,
         "quantisation": {
@@ -53,20 +53,6 @@ def blank() -> dict[str, None]:
     return dict.fromkeys(_KEYS)
 
 
-def unfit_as_detector(file: ModelFile) -> str:
-    """Why edgecam cannot run a model as its detector, in a line; "" where it can."""
-    if file.family == "classifier":
-        return f"an image classifier of {file.classes} classes"
-    if not file.takes_a_picture:
-        return f"takes {' and '.join(str(list(tensor.shape)) for tensor in file.inputs) or 'nothing'}, not one picture"
-    if file.family != "ssd-postprocess" or len(file.outputs) < 4:
-        return "no SSD detector with TFLite_Detection_PostProcess and its four outputs"
-    if file.inputs[0].dtype not in _INPUT_DTYPES:
-        return f"takes a picture of {file.inputs[0].dtype}, not of {' or '.join(_INPUT_DTYPES)}"
-    fits = runtime_fits(file.structure)
-    return "" if any(not fit.why for fit in fits) else "; ".join(f"{fit.name} {fit.why}" for fit in fits)
-
-
 def _tensor(tensor: Tensor, role: str, signature: str = "") -> dict[str, Any]:
     """One end of a model; the sizes that may vary are -1 in its shape."""
     whole = len(tensor.scales) == 1
@@ -85,7 +71,15 @@ def _tensor(tensor: Tensor, role: str, signature: str = "") -> dict[str, Any]:
 def _roles(file: ModelFile) -> Sequence[str]:
     if file.postprocess:
         return file.postprocess.roles
-    return ["scores" if file.family == "classifier" else ""] * len(file.outputs)
+    return ["scores" if file.is_classifier else ""] * len(file.outputs)
+
+
+def _form(file: ModelFile) -> dict[str, Any] | None:
+    """How a detector is spoken to, and where that is from; None where there is nothing to say."""
+    form, source = stated_or_told(file)
+    if form is None:
+        return None
+    return {"family": form.family, "resize": form.resize, "options": dict(form.options), "from": source}
 
 
 def _normalisation(file: ModelFile) -> dict[str, list[float]] | None:

@@ -12,6 +12,7 @@ from edgecam.labels import parse_labels
 from edgecam.modelfile import EDGETPU_OP, ModelFile
 from edgecam.models.catalogue import Model, load, sibling_labels
 from edgecam.models.folders import find
+from edgecam.models.forms import classes_of, kind_of
 from edgecam.models.published import BY_FILE
 
 #: What edgetpu_compiler appends to the name of the file it is given.
@@ -75,8 +76,8 @@ def check_pair(compiled: ModelFile, cpu: ModelFile) -> None:
         )
     for what, one, other in (
         ("takes", _input(compiled), _input(cpu)),
-        ("is of the family", compiled.family, cpu.family),
-        ("has a class count of", compiled.classes, cpu.classes),
+        ("is of the family", kind_of(compiled), kind_of(cpu)),
+        ("has a class count of", classes_of(compiled), classes_of(cpu)),
         ("names its classes", _embedded(compiled), _embedded(cpu)),
     ):
         if one != other and None not in (one, other):
@@ -124,7 +125,7 @@ def _embedded(model: ModelFile) -> tuple[str, ...] | None:
     """The labels inside a model, None where there are none."""
     if model.embedded_labels is None:
         return None
-    return parse_labels(model.embedded_labels, f"{model.path} (embedded labels)").fitted(model.classes).names
+    return parse_labels(model.embedded_labels, f"{model.path} (embedded labels)").fitted(classes_of(model)).names
 
 
 def _difference(one: object, other: object) -> tuple[object, object]:

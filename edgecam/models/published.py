@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from edgecam.labels import COCO, Labels
-from edgecam.modelfile import ModelFile
+from edgecam.modelfile import ModelFile, ModelForm
 
 #: Where google-coral/test_data has its files, at the commit the pins were taken from.
 CORAL = "https://github.com/google-coral/test_data/raw/104342d2d3480b3e66203073dac24f4e2dbb4c41"
@@ -22,7 +22,7 @@ class Published:
     """A model known by name. `sha256`, else `git_blob` (SHA-1 over a git blob of the content), pins its content.
 
     `about` describes it; `caution` is what its user must be told at every start. `source` is the URL of the folder that
-    has the file, "" where none is known.
+    has the file, "" where none is known. `form` says what the file itself does not, where its shapes would not tell.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Published:
     labels: Labels | None = COCO
     caution: str = ""
     source: str = CORAL
+    form: ModelForm | None = None
 
     @property
     def pinned(self) -> bool:
