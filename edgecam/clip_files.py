@@ -120,7 +120,7 @@ class Sweep:
             delete(self._store, self._data, claimed)
         yield
         for root in FOLDERS:
-            for folder, names in _folders(self._data / root):
+            for folder, names in folders(self._data / root):
                 yield from self._compare(folder, names)
                 yield
         if self.found.adopted:
@@ -143,7 +143,7 @@ class Sweep:
             elif name.endswith(".vtt"):
                 _remove_lonely(path, self._now)
         if not names:
-            _remove_empty(folder, self._now)
+            remove_empty(folder, self._now)
 
     def _adopt(self, path: Path) -> None:
         """Make a file known that the journal knows nothing of."""
@@ -184,7 +184,7 @@ class Sweep:
         )
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """All folders from `root` down that were there, and the names of the files in each. Raises SinkError."""
     problems: list[OSError] = []
     for folder, _, names in os.walk(root, onerror=problems.append):
@@ -228,18 +228,20 @@ def _size(path: Path) -> int:
 def _remove_lonely(boxes: Path, now: float) -> None:
     """Boxes whose clip is no more."""
     clip = boxes.with_suffix(".mp4")
-    if not clip.exists() and not part_of(clip).exists() and _is_old(boxes, now):
+    if not clip.exists() and not part_of(clip).exists() and is_old(boxes, now):
         with as_sink_error(boxes):
             boxes.unlink(missing_ok=True)
 
 
-def _remove_empty(folder: Path, now: float) -> None:
-    if _is_old(folder, now):
+def remove_empty(folder: Path, now: float) -> None:
+    """Remove a folder that is old and has nothing in it."""
+    if is_old(folder, now):
         with suppress(OSError):  # there is something in it
             folder.rmdir()
 
 
-def _is_old(path: Path, now: float) -> bool:
+def is_old(path: Path, now: float) -> bool:
+    """Whether nobody has changed it for a day, so that nobody is about to."""
     with suppress(OSError):
         return now - path.stat().st_mtime > _UNCLAIMED
     return False

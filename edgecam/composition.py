@@ -13,6 +13,8 @@ from edgecam import cameras, detectors, sinks
 from edgecam.clip_store import ClipKind, ClipStore
 from edgecam.config import CameraConfig, Config
 from edgecam.detectors.process import ProcessOptions
+from edgecam.event_store import EventStore
+from edgecam.event_upkeep import EventUpkeep
 from edgecam.events import EventRules, frigate_event_id
 from edgecam.filters import Filter, Filters
 from edgecam.housekeeping import HousekeepingWorker
@@ -188,7 +190,9 @@ def build_housekeeping(config: Config, clock: Clock, on_exit: Callable[[], None]
     if not config.journal.enabled:
         return None
     policies = retention_policies(config)
-    return HousekeepingWorker(config.data_dir, ClipStore(config.data_dir / JOURNAL), policies, clock, on_exit)
+    data, path = config.data_dir, config.data_dir / JOURNAL
+    events = EventUpkeep(EventStore(path), data, config.retention.events_max_age or None)
+    return HousekeepingWorker(data, ClipStore(path), policies, clock, on_exit, events=events)
 
 
 def retention_policies(config: Config) -> dict[ClipKind, Policy]:

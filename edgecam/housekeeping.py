@@ -13,6 +13,7 @@ from typing import Any
 from edgecam.clip_files import Sweep, Swept
 from edgecam.clip_store import ClipKind, ClipStore
 from edgecam.errors import SinkError
+from edgecam.event_upkeep import EventUpkeep, Pictures
 from edgecam.ports import Clock
 from edgecam.retention import Policy
 from edgecam.thinning import Thinning
@@ -44,9 +45,11 @@ class HousekeepingFacts:
     """What was done since the start, and how things stand.
 
     `stored_bytes`, `over_bytes`: see Thinning. `deleted` clips went, which freed `deleted_bytes`. `swept` is what the
-    last of the `sweeps` found. `written_bytes` is what this process gave to the disk, `written_per_day` the same of the
-    last day, or as much as there would be in a day where it has not run for one; None where the kernel does not say,
-    or it is too early. `trouble` is what is wrong, "" where nothing is.
+    last of the `sweeps` found, `pictures` the same of the snapshots; `deleted_events` went.
+
+    `written_bytes` is what this process gave to the disk, `written_per_day` the same of the last day, or as much as
+    there would be in a day where it has not run for one; None where the kernel does not say, or it is too early.
+    `trouble` is what is wrong, "" where nothing is.
     """
 
     stored_bytes: int = 0
@@ -55,13 +58,15 @@ class HousekeepingFacts:
     deleted_bytes: int = 0
     sweeps: int = 0
     swept: Swept = field(default_factory=Swept)
+    deleted_events: int = 0
+    pictures: Pictures = field(default_factory=Pictures)
     written_bytes: int | None = None
     written_per_day: int | None = None
     trouble: str = ""
 
     def summary(self) -> dict[str, Any]:
-        """The figures, by name, without the details of the sweep."""
-        return {name: value for name, value in asdict(self).items() if name != "swept"}
+        """The figures, by name, without the details of the sweeps."""
+        return {name: value for name, value in asdict(self).items() if name not in {"swept", "pictures"}}
 
 
 class HousekeepingWorker(Worker):
@@ -81,13 +86,16 @@ class HousekeepingWorker(Worker):
         clock: Clock,
         on_exit: Callable[[], None] = lambda: None,
         *,
+        events: EventUpkeep | None = None,
         written: Path = WRITTEN,
     ) -> None:
+        """`events` keeps the events and their pictures; None: nobody does."""
         super().__init__("housekeeping", on_exit)
         self._facts = HousekeepingFacts()
         self._data = data
         self._store = store
         self._thinning = Thinning(store, data, policies)
+        self._events = events
         self._clock = clock
         self._ledger = Ledger(written)
         self._chore: Iterator[None] | None = None
@@ -97,13 +105,15 @@ class HousekeepingWorker(Worker):
     @property
     def facts(self) -> HousekeepingFacts:
         """How things stand."""
-        thinning, ledger = self._thinning, self._ledger
+        thinning, ledger, events = self._thinning, self._ledger, self._events
         return replace(
             self._facts,
             stored_bytes=thinning.stored_bytes,
             over_bytes=thinning.over_bytes,
             deleted=thinning.deleted,
             deleted_bytes=thinning.deleted_bytes,
+            deleted_events=events.deleted if events else 0,
+            pictures=events.found if events else Pictures(),
             written_bytes=ledger.total,
             written_per_day=ledger.per_day,
             trouble=self._refusal or thinning.trouble or _unmounted(self._facts.swept),
@@ -125,7 +135,7 @@ class HousekeepingWorker(Worker):
 
     def teardown(self) -> None:
         self._chore = None
-        self._store.close()
+        self._close()
 
     def turn(self) -> None:
         """Do a little of what is due."""
@@ -159,11 +169,15 @@ class HousekeepingWorker(Worker):
     def _sweep(self, now: float) -> Iterator[None]:
         sweep = Sweep(self._store, self._data, self._clock.wall(now).timestamp(), self._facts.swept.missing)
         yield from sweep.steps()
+        if self._events is not None:
+            yield from self._events.sweep(self._clock.wall(now).timestamp())
         self._sweep_due = now + SWEEP_EVERY
         found = sweep.found
         self._facts = replace(self._facts, sweeps=self._facts.sweeps + 1, swept=found)
         for stranger in found.strangers:
             log.warning("%s: not a clip of edgecam's: left alone", stranger)
+        for stranger in self.facts.pictures.strangers:
+            log.warning("%s: not a snapshot of edgecam's: left alone", stranger)
         if found.missing:
             log.warning("%s", _unmounted(found))
 
@@ -174,6 +188,8 @@ class HousekeepingWorker(Worker):
         hurry = self._thinning.is_short and not self._thinning.over_bytes
         self._look_due = now + (HURRY if hurry else LOOK_EVERY)
         if ages:
+            if self._events is not None:
+                yield from self._events.thin(unix)
             self._ages_due = now + AGES_EVERY
 
     def _give_up(self, now: float, reason: str) -> None:
@@ -183,7 +199,13 @@ class HousekeepingWorker(Worker):
         if not self._refusal:
             log.warning("housekeeping: %s", reason)
         self._refusal = reason
+        self._close()
+
+    def _close(self) -> None:
+        """Let go of the journal's file."""
         self._store.close()
+        if self._events is not None:
+            self._events.close()
 
 
 class Ledger:
