@@ -24,7 +24,7 @@ def with_names(content: bytes, input_name: str, output_names: Sequence[str]) -> 
     return _edited(content, rename)
 
 
-def with_classic_outputs(content: bytes) -> bytes:
+def with_classic_outputs(content: bytes, input_name: str = CLASSIC_INPUT) -> bytes:
     """The model with the post-process operation's outputs in its own order, named as the classic tool named them.
 
     The converter orders outputs by signature; readers of TensorFlow 1 models (libcoral, pycoral) go by position.
@@ -37,7 +37,7 @@ def with_classic_outputs(content: bytes) -> bytes:
         main.outputs = list(operators[0].outputs)
         for number, index in enumerate(main.outputs):
             main.tensors[index].name = POSTPROCESS_OP + (f":{number}" if number else "")
-        main.tensors[main.inputs[0]].name = CLASSIC_INPUT
+        main.tensors[main.inputs[0]].name = input_name
         model.signatureDefs = None
 
     return _edited(content, reorder)

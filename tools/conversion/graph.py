@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,28 @@ def pruned(source: str, content: Any, outputs: Iterable[str]) -> Any:
         raise InputError(f"{source}: {first_line(error)}") from error
 
 
+def fed_at(source: str, content: Any, name: str, shape: Sequence[int] | None = None) -> Any:
+    """A tf.GraphDef that is fed at a node, whatever that was; with the shape given, if any. Raises InputError."""
+    tf = tensorflow()
+    fed = tf.compat.v1.GraphDef()
+    fed.CopyFrom(content)
+    (node,) = [node for node in fed.node if node.name == _node_name(name)] or [None]
+    if node is None:
+        raise InputError(f"{source}: no {name!r} in what its outputs need: give --input, or the right outputs")
+    if node.op != "Placeholder":
+        node.Clear()
+        node.name, node.op = _node_name(name), "Placeholder"
+        node.attr["dtype"].type = tf.float32.as_datatype_enum
+    if shape:
+        node.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    return fed
+
+
+def tensor_name(value: str) -> str:
+    """The name of a tensor, of the node that makes it."""
+    return value if ":" in value else f"{value}:0"
+
+
 def from_tfjs(model: TfjsModel) -> Graph:
     """The graph of a TensorFlow.js model with all that is constant computed. Raises InputError."""
     content = pruned(str(model.path), graph_def(model), model.outputs)
@@ -129,7 +151,7 @@ def _computed(source: str, content: Any, order: Iterable[Any], moving: set[str])
         with graph.as_default(), chatter_held():
             tf.import_graph_def(content, name="")
             with tf.compat.v1.Session(graph=graph) as session:
-                values = session.run([name if ":" in name else f"{name}:0" for name in still])
+                values = session.run([tensor_name(name) for name in still])
     except (tf.errors.OpError, ValueError, TypeError) as error:
         raise InputError(f"{source}: cannot be computed ({first_line(error)}): export the model again") from error
     return dict(zip(still, values, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Recipe:
     center_offset: float | None = None
     numbers: Numbers = Numbers.none
     pictures: int = 200
+    for_edgetpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,10 @@ def convert(source: Source, output: Path, recipe: Recipe) -> Path:
     files = calibration.picture_files(source.pictures) if source.pictures else []
     given = load_labels(source.labels) if source.labels else None
     network = _read(source.model)
+    if recipe.for_edgetpu:
+        network = with_sloped_relus(network)
     steps = Steps(source.work, [source.model, *files], recipe)
-    kind = "float" if recipe.numbers is Numbers.none else str(recipe.numbers)
+    kind = ("float" if recipe.numbers is Numbers.none else str(recipe.numbers)) + ("-tpu" if recipe.for_edgetpu else "")
     content = steps.step(f"{kind} model", lambda: _converted(network, files, recipe))
     form, classes = _form(content, recipe, network.source)
     if given is None and classes == len(COCO.known()):
@@ -72,6 +75,14 @@ def convert(source: Source, output: Path, recipe: Recipe) -> Path:
     path = output / f"{source.model.stem}-{kind}.tflite"
     write_model(path, write_form(content, form), given.fitted(classes) if given else None, checking.runs)
     return path
+
+
+def with_sloped_relus(network: Graph) -> Graph:
+    """The network with its leaky ReLUs as the Edge TPU has them."""
+    return replace(
+        network,
+        nodes=tuple(replace(node, op="SlopedRelu") if node.op == "LeakyRelu" else node for node in network.nodes),
+    )
 
 
 def _read(path: Path) -> Graph:

@@ -212,6 +212,7 @@ _OPERATIONS: dict[str, Callable[[Node, Sequence[Given]], Given | list[Value]]] =
     "Shape": lambda node, given: np.asarray(_value(given[0]).padded_shape, np.int64),
     "Sigmoid": _each(lambda node, tensor: tensorflow().sigmoid(tensor)),
     "Slice": _slice,
+    "SlopedRelu": lambda node, given: picture_ops.sloped_relu(_value(given[0]), node.attributes.get("alpha", 0.01)),
     "Split": _split,
     "Sub": _pair("subtract"),
     "Transpose": lambda node, given: layout.permuted(_value(given[0]), node.attributes["perm"]),

@@ -75,6 +75,14 @@ def resized(
     return Value(found, tuple(order))
 
 
+def sloped_relu(value: Value, slope: float) -> Value:
+    """A leaky ReLU as PRELU with one slope per channel: the Edge TPU has that one, not LEAKY_RELU."""
+    tf = tensorflow()
+    value = value.settled()
+    slopes = np.full(int(value.tensor.shape[-1]), slope, np.float32)
+    return value.mapped(tf.nn.relu(value.tensor) + -slopes * tf.nn.relu(-value.tensor))
+
+
 def _framed(value: Value, size: Sequence[int], window: Window, order: Sequence[int]) -> tuple[Any, str]:
     """The picture and TensorFlow's padding: `SAME` where that is what the network's zeros amount to."""
     spans = [(length - 1) * spacing for length, spacing in zip(size, window.dilations, strict=True)]

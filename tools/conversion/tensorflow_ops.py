@@ -154,6 +154,7 @@ _OPERATIONS: dict[str, Callable[[Node, Sequence[Given]], Value | list[Value]]] =
     "ResizeBilinear": _resize,
     "ResizeNearestNeighbor": _resize,
     "Sigmoid": _each("sigmoid"),
+    "SlopedRelu": lambda node, given: picture_ops.sloped_relu(_value(given[0]), node.attributes["alpha"]),
     "Split": _split,
     "SplitV": _split_v,
     "Sub": _pair("subtract"),
