@@ -20,6 +20,7 @@ from edgecam.testing import ManualClock
 
 pytest.importorskip("prometheus_client", reason="no prometheus-client: pip install prometheus-client")
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 LIMIT = 30.0
@@ -95,6 +96,18 @@ def test_each_scrape_tells_how_it_is_then(tmp_path: Path) -> None:
         frames[0] = 50
         second = scraped(server, "/")
     assert [each["edgecam_frames_captured_total", "front"] for each in (first, second)] == [10, 50]
+
+
+def test_newer_servers_ask_for_openmetrics(tmp_path: Path) -> None:
+    stages = dict.fromkeys(camera().latencies, Latency(3, 0.01, 0.02, 0.03))
+    with serving(lambda: facts(tmp_path, front=camera(latencies=stages))) as server:
+        accepted = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+        asked = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers=accepted)
+        with urllib.request.urlopen(asked, timeout=LIMIT) as answer:  # noqa: S310 (our own)
+            text = answer.read().decode()
+    families = {family.name: family for family in openmetrics_families(text)}  # type: ignore[no-untyped-call]
+    assert families["edgecam_stage_seconds"].type == "summary"
+    assert families["edgecam_frames_captured"].type == "counter"
 
 
 def test_who_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from edgecam.config import Config
 from edgecam.health.asking import service_socket
 from edgecam.health.facts import BoardFacts, Facts
 from edgecam.health.listening import ListeningWorker
-from edgecam.health.metrics import MetricsServer
 from edgecam.health.server import StatusServer
 from edgecam.health.watching import BoardWorker
 from edgecam.ports import Clock
@@ -33,6 +32,8 @@ class Health:
         if path is not None:
             self.servers.append(StatusServer(path, gather, clock, on_exit))
         if metrics.enabled:
+            from edgecam.health.metrics import MetricsServer
+
             self.servers.append(MetricsServer(metrics.host, metrics.port, gather, clock, on_exit))
 
     @property
