@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from clip_shelf import NOON, Shelf, event_message
+from clip_stories import shown
 from command_line import Edgecam, command_line
 
 from edgecam.clip_store import ClipRow, ClipStore
 from edgecam.journal import Journal
+from edgecam.recording.boxes import BoxesWriter, boxes_path
+from edgecam.types import BBox, Track
 
 
 @pytest.fixture
@@ -85,6 +89,39 @@ def test_an_event_is_exported_with_clips_boxes_and_snapshot(events: Edgecam, she
         assert opened.read(first) == (shelf.data / first).read_bytes()
 
 
+def test_boxes_beside_a_clip_are_drawn_into_the_exported_copy(events: Edgecam, shelf: Shelf, tmp_path: Path) -> None:
+    first, second = shelf.path("a").as_posix(), shelf.path("b", 60).as_posix()
+    track = Track(7, "dog", 0.9, BBox(0.2, 0.2, 0.6, 0.8), 3, 0, BBox(0, 0, 0, 0), confirmed=True)
+    boxes_path(shelf.data / second).unlink()
+    writer = BoxesWriter(boxes_path(shelf.data / second), 0.0)
+    for number in range(15):
+        writer.write(number / 30, [track])
+    writer.close(0.5)
+    out = tmp_path / "drawn.zip"
+    outcome = events("export", "both-2", "--boxes", "--out", out, "--journal", shelf.journal)
+    assert (outcome.code, outcome.err) == (0, f"edgecam: {out}: 1 events, 4 files\n")
+    with ZipFile(out) as opened:
+        assert opened.read(first) == (shelf.data / first).read_bytes(), "what has none is as it was"
+        opened.extract(second, tmp_path)
+    plain, drawn = (shown(folder / second) for folder in (shelf.data, tmp_path))
+    assert len(plain) == len(drawn)
+    for before, after in zip(plain, drawn, strict=True):
+        assert np.abs(before.to_ndarray().astype(int) - after.to_ndarray()).max() > 60
+    assert sorted(path.name for path in tmp_path.glob("*")) == ["clips", "data", "drawn.zip"]
+    assert (shelf.data / second).is_file()
+
+
+def test_a_clip_whose_boxes_cannot_be_drawn_is_exported_as_it_is(events: Edgecam, shelf: Shelf, tmp_path: Path) -> None:
+    second = shelf.path("b", 60).as_posix()
+    (shelf.data / second).write_bytes(b"no video")
+    out = tmp_path / "plain.zip"
+    outcome = events("export", "both-2", "--boxes", "--out", out, "--journal", shelf.journal)
+    assert outcome.code == 0
+    assert "without its boxes: " in outcome.err
+    with ZipFile(out) as opened:
+        assert opened.read(second) == b"no video"
+
+
 def test_all_events_are_exported_and_what_is_missing_is_said(events: Edgecam, shelf: Shelf, tmp_path: Path) -> None:
     (shelf.data / shelf.path("c", 120)).unlink()
     (shelf.data / "snapshots/front/2026-03-01/none.jpg").unlink()
@@ -105,6 +142,7 @@ def test_a_copy_of_the_data_folder_can_be_exported(events: Edgecam, shelf: Shelf
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["export", "--boxes"], "--boxes draws into clips, which are in a zip only"),
         (["export", "--format", "zip"], "a zip needs a file: say where with --out FILE.zip"),
         (["export", "-o", "/nowhere/a.zip"], "/nowhere/a.zip: cannot be written: No such file or directory"),
         (["export", "unknown", "-o", "{tmp}/a.zip"], "no event unknown in the journal"),

@@ -117,6 +117,9 @@ def export(  # noqa: PLR0913, PLR0917 (the options of the command)
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", readable=False, help="To a file, not to stdout; .zip means zip."),
     ] = None,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="In a zip: draw boxes that lie beside a clip into its pictures.")
+    ] = False,
 ) -> None:
     """Write all events that match, oldest first; to a .zip with their clips and snapshots."""
     path = journal_file(journal, config)
@@ -125,8 +128,10 @@ def export(  # noqa: PLR0913, PLR0917 (the options of the command)
     if form is Format.ZIP:
         if out is None:
             raise InputError("a zip needs a file: say where with --out FILE.zip")
-        write_archive(out, path, events)
+        write_archive(out, path, events, boxes=boxes)
         return
+    if boxes:
+        raise InputError("--boxes draws into clips, which are in a zip only: say --out FILE.zip")
     lines = (_as_csv if form is Format.CSV else _as_jsonl)(events)
     if out is None:
         for line in lines:
