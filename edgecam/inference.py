@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from threading import Condition
 from time import monotonic
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgecam.errors import DetectorError
 from edgecam.ports import Detector
+from edgecam.turns import Place, next_of
 from edgecam.types import Detection, DetectorInfo, Inference
 from edgecam.worker import Worker
 
@@ -24,35 +24,11 @@ TURN_LASTS = 0.1
 """A turn that is not used within so many seconds goes to another camera."""
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
-    """How one camera stands with the detector. Guarded by the worker's condition."""
-
-    name: str
-    weight: float
-    served: float = 0.0
-    open: bool = False
-    asking: bool = False
-    turn_since: float | None = None
-    under_way: int = 0
-    done: deque[Inference] = field(default_factory=deque)
-    fault: DetectorError | None = None
-
-    @property
-    def waits(self) -> bool:
-        return self.open and self.asking and self.turn_since is None
-
-    def check(self) -> None:
-        if self.fault:
-            raise self.fault
-
-
 class InferenceWorker(Worker):
     """Owns a detector and lends it to several cameras.
 
-    The camera that has had least of it, by its weight, is next; one that comes back after a rest is not owed what it
-    missed. A camera takes its newest frame when it is its turn, not when it asks. What one of them does, or fails to
-    do, costs the others nothing: a turn that is not used goes on after TURN_LASTS seconds.
+    Whose turn it is, `edgecam.turns` says. A camera takes its newest frame when it is its turn, not when it asks. What
+    one of them does, or fails to do, costs the others nothing: an unused turn goes on after TURN_LASTS seconds.
 
     The detector is open while one of the cameras has it open. A fault of it is told to each of them, and each opens it
     again, as if it had it alone. To be started before the cameras' threads and stopped after them.
@@ -62,9 +38,9 @@ class InferenceWorker(Worker):
         super().__init__("inference", on_exit)
         self._detector = detector
         self._condition = Condition()
-        self._places: list[_Place] = []
-        self._handed_in: deque[tuple[_Place, NDArray[np.uint8]]] = deque()
-        self._jobs: deque[_Place] = deque()
+        self._places: list[Place] = []
+        self._handed_in: deque[tuple[Place, NDArray[np.uint8]]] = deque()
+        self._jobs: deque[Place] = deque()
         self._opened = False
         self._slots = 0
         self._info: DetectorInfo | None = None
@@ -74,7 +50,7 @@ class InferenceWorker(Worker):
         """The detector for one more camera; of two cameras that always ask, each gets by its weight."""
         if weight <= 0:
             raise ValueError(f"weight {weight:g} of {name}: above 0")
-        place = _Place(name, weight)
+        place = Place(name, weight)
         self._places.append(place)
         return SharedDetector(self, place)
 
@@ -97,7 +73,7 @@ class InferenceWorker(Worker):
 
     # What follows is called by the cameras' threads.
 
-    def opened_for(self, place: _Place, timeout: float) -> None:
+    def opened_for(self, place: Place, timeout: float) -> None:
         """Open the detector where it is not open. Raises what its `open` raises."""
         with self._condition:
             place.open, place.fault, self._refusal = True, None, None
@@ -110,7 +86,7 @@ class InferenceWorker(Worker):
             why = f"did not open within {timeout:g} s" if self.is_alive() else "has no thread that runs it"
             raise self._refusal or DetectorError(f"the shared detector {why}")
 
-    def closed_for(self, place: _Place) -> None:
+    def closed_for(self, place: Place) -> None:
         """Let go of it; answers still under way go nowhere."""
         with self._condition:
             place.open = place.asking = False
@@ -118,10 +94,10 @@ class InferenceWorker(Worker):
             place.under_way = 0
             place.done.clear()
             self._handed_in = deque(job for job in self._handed_in if job[0] is not place)
-            self._jobs = deque(_Place("", 1.0) if job is place else job for job in self._jobs)
+            self._jobs = deque(Place("", 1.0) if job is place else job for job in self._jobs)
             self._condition.notify_all()
 
-    def turn_for(self, place: _Place, timeout: float) -> bool:
+    def turn_for(self, place: Place, timeout: float) -> bool:
         """Ask for a turn and wait for it; the question stands where there is none in time. Raises DetectorError."""
         with self._condition:
             if place.turn_since is None:
@@ -131,7 +107,7 @@ class InferenceWorker(Worker):
             place.check()
             return place.turn_since is not None
 
-    def submit_for(self, place: _Place, image: NDArray[np.uint8]) -> None:
+    def submit_for(self, place: Place, image: NDArray[np.uint8]) -> None:
         """Use the turn. Raises DetectorError."""
         with self._condition:
             place.check()
@@ -140,7 +116,7 @@ class InferenceWorker(Worker):
             self._handed_in.append((place, image))
             self._condition.notify_all()
 
-    def collect_for(self, place: _Place, timeout: float) -> Inference | None:
+    def collect_for(self, place: Place, timeout: float) -> Inference | None:
         """The oldest answer for this camera; None in `timeout` seconds, or as soon as it has a turn to use."""
         with self._condition:
             self._condition.wait_for(lambda: place.done or place.fault or place.turn_since is not None, timeout)
@@ -218,20 +194,11 @@ class InferenceWorker(Worker):
             if place.turn_since is not None and now - place.turn_since > TURN_LASTS:
                 place.turn_since, place.asking = None, False
         while self._turns_out() + len(self._jobs) + len(self._handed_in) < self._slots:
-            waiting = [place for place in self._places if place.waits]
-            if not waiting:
+            following = next_of(self._places)
+            if following is None:
                 return
-            following = min(waiting, key=lambda place: place.served)
-            self._forgive(following.served)
-            following.served += 1.0 / following.weight
             following.turn_since = now
             self._condition.notify_all()
-
-    def _forgive(self, served: float) -> None:
-        """Who rests while others are served is not owed it afterwards."""
-        for place in self._places:
-            if not place.asking and not place.under_way:
-                place.served = max(place.served, served)
 
     def _turns_out(self) -> int:
         return sum(place.turn_since is not None for place in self._places)
@@ -263,7 +230,7 @@ class SharedDetector(Detector):
 
     open_timeout: float = 60.0
 
-    def __init__(self, worker: InferenceWorker, place: _Place) -> None:
+    def __init__(self, worker: InferenceWorker, place: Place) -> None:
         self._worker = worker
         self._place = place
 

@@ -16,7 +16,7 @@ LAYERS = [
         "assignment", "backoff", "bundled", "clock", "events", "families", "filters", "frigate", "glyphs",
         "interpolation",
         "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models", "overlay", "plates",
-        "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "yuv",
+        "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "turns", "yuv",
         "zones",
     },
     {"backlog", "clip_store", "event_store", "journal", "journal_schema", "outbox", "outlet", "spool", "supervision",
