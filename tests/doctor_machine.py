@@ -85,9 +85,13 @@ class Machine:
         """Change the configuration."""
         self.settings |= sections
 
-    def installed(self, told: Mapping[str, Any] | None = None, *, running: bool = False, **unit: str) -> None:
+    def installed(
+        self, told: Mapping[str, Any] | None = None, unit: Mapping[str, str] | None = None, *, running: bool = False
+    ) -> None:
         """With the service; `unit` are those of systemd's properties of it that differ from the usual ones."""
-        self.service = Service(running=running or told is not None, unit=HEALTHY_UNIT | unit, told=told or {})
+        self.service = Service(
+            running=running or told is not None, unit=HEALTHY_UNIT | dict(unit or {}), told=told or {}
+        )
 
     def user(self, name: str = "edgecam", groups: str = "") -> None:
         """With the service's user."""

@@ -47,7 +47,7 @@ def bad_config(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failed_unit(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.installed(ActiveState="failed", Result="watchdog", ExecMainStatus="6")
+    machine.installed(unit={"ActiveState": "failed", "Result": "watchdog", "ExecMainStatus": "6"})
 
 
 def closed_data(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def closed_data(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_secret(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.write("etc/credstore/mqtt-password", "hidden", 0o666)
+    machine.write("etc/credstore/edgecam.mqtt-password", "hidden", 0o666)
 
 
 def packages_for_another_numpy(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def pi(machine: Machine, standin: StandIn, demo_edgetpu_model: Path, monkeypatch
     machine.user()
     machine.config_path.chmod(0o644)
     machine.data.chmod(0o777)
-    machine.installed(ActiveState="active")
+    machine.installed(unit={"ActiveState": "active"})
     return machine
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +83,21 @@ def test_all_of_it_on_this_machine(edgecam_doctor: Edgecam, config: Path) -> Non
     assert [*dict.fromkeys(finding["check"] for finding in document["findings"])] == list(CHECKS)
     unmended = [each for each in document["findings"] if each["state"] in ("warn", "fail") and not each["remedy"]]
     assert not unmended
+
+
+def test_a_broken_numpy_stops_only_what_needs_it(config: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "packages" / "numpy"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text('raise ImportError("built for another world")\n')
+    command = [sys.executable, "-m", "edgecam", "doctor", "--json", "-c", str(config)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(broken.parent)}
+    )
+    findings = json.loads(done.stdout)["findings"]
+    found = {each["check"]: each["state"] for each in findings}
+    assert (done.returncode, found.keys()) == (1, CHECKS.keys())
+    assert any("numpy" in each["detail"] and "built for another world" in each["detail"] for each in findings)
+    assert (found["config"], found["disk"], found["runtime"]) == ("ok", "ok", "fail")
 
 
 def test_a_configuration_that_is_not_installed_is_no_fault(tmp_path: Path) -> None:

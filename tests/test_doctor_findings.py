@@ -24,6 +24,8 @@ from edgecam.doctor.surroundings import Answer
 from edgecam.sinks import drm_library
 from edgecam.testing import ManualClock
 
+pytestmark = pytest.mark.any_runtime
+
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
@@ -51,18 +53,18 @@ class TestTheService:
         ],
     )
     def test_states(self, machine: Machine, unit: dict[str, str], state: State, what: str, remedy: str) -> None:
-        machine.installed(**unit)
+        machine.installed(unit=unit)
         finding = machine.only("service", state)
         assert what in finding.detail
         assert remedy in finding.remedy
 
     def test_a_release_without_its_unit(self, machine: Machine) -> None:
-        machine.installed(LoadState="not-found")
+        machine.installed(unit={"LoadState": "not-found"})
         machine.write("opt/edgecam/current/bin/edgecam", "")
         assert "install it again" in machine.only("service", State.FAIL).remedy
 
     def test_not_at_boot_and_not_reloaded(self, machine: Machine) -> None:
-        machine.installed(UnitFileState="disabled", NeedDaemonReload="yes")
+        machine.installed(unit={"UnitFileState": "disabled", "NeedDaemonReload": "yes"})
         runs, reload, boot = machine.findings("service")
         assert (runs.state, reload.state, boot.state) == (State.OK, State.WARN, State.WARN)
         assert "daemon-reload" in reload.remedy
@@ -116,7 +118,7 @@ class TestSecrets:
     def test_a_configuration_is_secret_where_it_has_a_password(self, machine: Machine) -> None:
         machine.config_path.chmod(0o644)
         assert machine.only("secrets", State.OK)
-        machine.config_path.write_text('path = "rtsp://me:hidden@camera.lan/1"\n')
+        machine.cameras["front"] = {"type": "video_file", "path": "rtsp://me:hidden@camera.lan/1"}
         assert str(machine.config_path) in machine.only("secrets", State.WARN).detail
 
 
@@ -141,7 +143,7 @@ class TestPythonPackages:
         assert "/nowhere/python" in machine.only("pycoral", State.FAIL).detail
         ours, other = machine.findings("runtime")
         assert (ours.state, other.state) == (State.OK, State.FAIL)
-        assert "[edgetpu] python /nowhere/python" in other.detail
+        assert "'/nowhere/python' has no runtime" in other.detail
 
 
 class TestCameras:
@@ -154,6 +156,13 @@ class TestCameras:
         busy = AttachedCamera(str(node), str(node), "video0", "", "", problem="Permission denied")
         monkeypatch.setattr(v4l2_found, "attached", lambda dev: (busy,))
         assert "usermod -aG video" in machine.only("cameras", State.FAIL).remedy
+
+    def test_one_that_is_for_the_services_user_alone(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        machine.cameras["front"] = {"type": "v4l2", "path": "/dev/video0"}
+        closed = AttachedCamera("/dev/video0", "/dev/video0", "video0", "", "", problem="Permission denied")
+        monkeypatch.setattr(v4l2_found, "attached", lambda dev: (closed,))
+        machine.installed(unit={"ActiveState": "inactive"})
+        assert "account" in machine.only("cameras", State.SKIPPED).detail
 
     def test_of_libcamera(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
         machine.cameras["front"] = {"type": "picamera2", "camera": 1}
@@ -290,13 +299,16 @@ class TestTheBroker:
         machine.set(mqtt=access | {"tls": True, "ca_file": str(certificates.file("ca.crt"))})
         refused = machine.only("broker", State.FAIL)
         assert refused.remedy
-        machine.write("run/credentials/edgecam.service/mqtt-password", password, 0o400)
+        stored = machine.write("etc/credstore/edgecam.mqtt-password", f"{password}\n", 0o400)
         finding = machine.only("broker", State.OK)
         assert password not in finding.detail
+        stored.unlink()
+        machine.write("run/credentials/edgecam.service/mqtt-password", password, 0o400)
+        assert machine.only("broker", State.OK)
 
     def test_an_encrypted_password_needs_the_service(self, machine: Machine) -> None:
         machine.set(mqtt={"enabled": True, "username": "edgecam"})
-        machine.write("etc/credstore.encrypted/mqtt-password", "sealed", 0o600)
+        machine.write("etc/credstore.encrypted/edgecam.mqtt-password", "sealed", 0o600)
         assert "sudo edgecam doctor" in machine.only("broker", State.SKIPPED).remedy
 
     def test_a_password_file_that_is_not_there(self, machine: Machine) -> None:

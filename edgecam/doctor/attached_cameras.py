@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from edgecam.cameras import csi_listing, v4l2_found
 from edgecam.config import CameraConfig, Picamera2Config, SyntheticConfig, V4l2Config, VideoFileConfig
-from edgecam.doctor.finding import Finding, fail, ok, parted, skipped
-from edgecam.doctor.surroundings import Surroundings
+from edgecam.doctor.finding import Finding, State, fail, ok, parted, skipped
+from edgecam.doctor.surroundings import AS_ROOT, Surroundings
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 CONNECT_TIMEOUT = 5.0
@@ -23,7 +23,16 @@ def check_cameras(here: Surroundings) -> Iterator[Finding]:
     """Each camera of the configuration."""
     cameras = here.config.enabled_cameras
     for name, camera in cameras.items():
-        yield _told_by_the_service(name, here) if here.service.running else _tried(name, camera, here)
+        if here.service.running:
+            yield _told_by_the_service(name, here)
+            continue
+        finding = _tried(name, camera, here)
+        closed = finding.state == State.FAIL and here.closed_to_this_user(finding.detail)
+        yield (
+            skipped(f"{name}: closed to this user; of the service's user, account tells", AS_ROOT)
+            if closed
+            else finding
+        )
     if not cameras:
         yield skipped("no camera is configured", _LIST)
 
@@ -31,7 +40,7 @@ def check_cameras(here: Surroundings) -> Iterator[Finding]:
 def _told_by_the_service(name: str, here: Surroundings) -> Finding:
     told = here.service.cameras.get(name)
     if told is None:
-        return skipped(f"{name}: not touched, as the service runs", "`sudo edgecam doctor` can ask the service")
+        return skipped(f"{name}: not touched, as the service runs", f"{AS_ROOT}, which can ask the service")
     if told["camera"]["open"]:
         return ok(f"{name}: the service has it, and it works")
     return fail(

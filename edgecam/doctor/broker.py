@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgecam.doctor.finding import Finding, fail, ok, parted, skipped
-from edgecam.doctor.surroundings import Surroundings
+from edgecam.doctor.secret_files import SEALED, STORED
+from edgecam.doctor.surroundings import UNIT, Surroundings
 from edgecam.errors import ConfigError
 from edgecam.mqtt.checking import check
 from edgecam.mqtt.credentials import CREDENTIAL, VARIABLE
 
-CREDENTIALS = ("run/credentials/edgecam.service", "etc/credstore", "run/credstore", "etc/edgecam")
-"""Where the service's password may lie; the first only while it runs."""
-_FOLDER = "CREDENTIALS_DIRECTORY"
+PASSED_ON = f"run/credentials/{UNIT}/{CREDENTIAL}"
+"""What systemd gives the service, while it runs; for root to read."""
 _SUDO = "run `sudo edgecam doctor`, while the service runs"
 _REMEDY = "`edgecam mqtt check` tries each step; docs/mqtt.md has the settings"
 
@@ -43,20 +43,17 @@ def check_broker(here: Surroundings) -> Iterator[Finding]:
 
 
 def _with_the_password(here: Surroundings) -> Mapping[str, str] | None:
-    """The environment, with the folder that has the service's credential; None where it has one closed to this user."""
-    if VARIABLE in os.environ or _FOLDER in os.environ:
+    """The environment, with the password that the service has; None where it has one that this user may not read."""
+    if VARIABLE in os.environ or "CREDENTIALS_DIRECTORY" in os.environ:
         return os.environ
-    closed = False
-    for folder in map(here.at, CREDENTIALS):
-        file = folder / CREDENTIAL
+    places = [here.at(place) for place in (PASSED_ON, *STORED)]
+    for file in places:
         if os.access(file, os.R_OK):
-            return {**os.environ, _FOLDER: str(folder)}
-        closed = closed or file_is_closed(file)
-    closed = closed or file_is_closed(here.at("etc/credstore.encrypted") / CREDENTIAL)
-    return None if closed else os.environ
+            return {**os.environ, VARIABLE: file.read_text(encoding="utf-8", errors="replace").rstrip("\r\n")}
+    return None if any(map(_is_closed, (*places, here.at(SEALED)))) else os.environ
 
 
-def file_is_closed(file: Path) -> bool:
+def _is_closed(file: Path) -> bool:
     """Whether it is there, or may be, and this user may not read it."""
     folder = file.parent
     return os.access(file, os.F_OK) or (folder.is_dir() and not os.access(folder, os.X_OK))

@@ -20,7 +20,7 @@ from edgecam.detectors.edgetpu import (
 )
 from edgecam.detectors.holders import is_ours, lock_holder, start_of
 from edgecam.doctor.finding import Finding, fail, ok, parted, skipped, warn
-from edgecam.doctor.surroundings import Surroundings
+from edgecam.doctor.surroundings import AS_ROOT, Surroundings
 
 RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _INSTALL_RULES = (
@@ -65,6 +65,8 @@ def _judged(tpu: EdgeTpu, here: Surroundings) -> Iterator[Finding]:
     elif found := trouble(tpu):
         if here.service.running and "in use by" in found:
             yield ok(f"{tpu.device}: in use while the service runs, {_speed(tpu)}")
+        elif here.closed_to_this_user(found):
+            yield skipped(f"{tpu.device}: closed to this user; of the service's user, account tells", AS_ROOT)
         else:
             yield fail(*parted(found, _REPLUG))
     else:

@@ -4,59 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
+from typing import cast
 
-from edgecam.doctor.account import check_account
-from edgecam.doctor.attached_cameras import check_cameras
-from edgecam.doctor.broker import check_broker
-from edgecam.doctor.clock_setting import check_clock
-from edgecam.doctor.coral import check_coral, check_gasket, check_udev
-from edgecam.doctor.disk import check_disk, check_speed
 from edgecam.doctor.finding import Check, Finding, State
-from edgecam.doctor.heat_and_power import check_power, check_temperature
-from edgecam.doctor.libedgetpu import check_libedgetpu
-from edgecam.doctor.memory import check_cma
-from edgecam.doctor.model_files import check_models
-from edgecam.doctor.monitor import check_display
-from edgecam.doctor.python_packages import check_numpy, check_pycoral, check_runtime
-from edgecam.doctor.secret_files import check_secrets
-from edgecam.doctor.settings import check_config
 from edgecam.doctor.surroundings import Surroundings
-from edgecam.doctor.unit import check_service
 from edgecam.errors import EdgecamError
 
-CHECKS: dict[str, Check] = {
-    "config": check_config,
-    "service": check_service,
-    "account": check_account,
-    "secrets": check_secrets,
-    "numpy": check_numpy,
-    "runtime": check_runtime,
-    "pycoral": check_pycoral,
-    "models": check_models,
-    "cameras": check_cameras,
-    "cma": check_cma,
-    "coral": check_coral,
-    "gasket": check_gasket,
-    "udev": check_udev,
-    "libedgetpu": check_libedgetpu,
-    "power": check_power,
-    "temperature": check_temperature,
-    "clock": check_clock,
-    "disk": check_disk,
-    "speed": check_speed,
-    "broker": check_broker,
-    "display": check_display,
+CHECKS = {
+    "config": "settings:check_config",
+    "service": "unit:check_service",
+    "account": "account:check_account",
+    "secrets": "secret_files:check_secrets",
+    "numpy": "python_packages:check_numpy",
+    "runtime": "runtime:check_runtime",
+    "pycoral": "python_packages:check_pycoral",
+    "models": "model_files:check_models",
+    "cameras": "attached_cameras:check_cameras",
+    "cma": "memory:check_cma",
+    "coral": "coral:check_coral",
+    "gasket": "coral:check_gasket",
+    "udev": "coral:check_udev",
+    "libedgetpu": "libedgetpu:check_libedgetpu",
+    "power": "heat_and_power:check_power",
+    "temperature": "heat_and_power:check_temperature",
+    "clock": "clock_setting:check_clock",
+    "disk": "disk:check_disk",
+    "speed": "disk:check_speed",
+    "broker": "broker:check_broker",
+    "display": "monitor:check_display",
 }
+"""By name, the module of this room that has it, and its function. Imported on use: a broken package stops but those
+that need it."""
+
+_MEND = "mend that, and look again"
 
 
 def examine(surroundings: Surroundings, name: str) -> Iterator[Finding]:
     """What the check of this name finds. Raises KeyError for one that there is not."""
-    check: Check = CHECKS[name]
+    module, _, function = CHECKS[name].partition(":")
     try:
+        check = cast("Check", getattr(import_module(f"edgecam.doctor.{module}"), function))
         for finding in check(surroundings):
             yield replace(finding, check=name)
+    except ImportError as error:
+        why = str(error).strip().partition("\n")[0]
+        yield Finding(name, State.FAIL, f"could not be looked at: a package is broken or missing ({why})", "see numpy")
     except (EdgecamError, OSError) as error:
-        yield Finding(name, State.FAIL, f"could not be looked at: {error}", "mend that, and look again")
+        yield Finding(name, State.FAIL, f"could not be looked at: {error}", _MEND)
 
 
 def worst(findings: Sequence[Finding]) -> State:

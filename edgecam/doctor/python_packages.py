@@ -1,4 +1,4 @@
-"""Whether the Python packages fit each other: NumPy, the runtime, and a package with a misleading name."""
+"""Whether the Python packages fit each other: those built for NumPy, and one with a misleading name."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecam.bundled import models_folder
-from edgecam.detectors.process import DetectorProcess, ProcessOptions
-from edgecam.doctor.finding import Finding, fail, ok, parted, skipped, warn
+from edgecam.doctor.finding import Finding, fail, ok, skipped, warn
 from edgecam.doctor.importing import PACKAGES, Loaded, try_to_load
 from edgecam.doctor.surroundings import Surroundings
-from edgecam.errors import DetectorError
-from edgecam.models.published import BY_NAME, DEMO
 
 _OLD = "tflite-runtime"
 _OLD_REMEDY = (
@@ -52,29 +48,6 @@ def _unfit(name: str, package: Loaded, numpy: Loaded) -> Finding:
     if name == "numpy":
         return fail(f"{what} does not load: {package.error}", "pip install --force-reinstall numpy")
     return fail(f"{what} does not load with NumPy {numpy.version}: {package.error}", _ABI_REMEDY)
-
-
-def check_runtime(here: Surroundings) -> Iterator[Finding]:
-    """The runtime runs a model: the bundled one, on the CPU, in a process of its own."""
-    pythons = dict.fromkeys(["", here.config.edgetpu.python])
-    for python in pythons:
-        options = ProcessOptions(python=python, runtime=here.config.detector.runtime)
-        yield _tried(options, python)
-
-
-def _tried(options: ProcessOptions, python: str) -> Finding:
-    model = models_folder() / BY_NAME[DEMO].file
-    process = DetectorProcess(model.read_bytes(), "cpu", options)
-    whose = f" in [edgetpu] python {python}" if python else ""
-    try:
-        process.start()
-        process.wait_ready(options.open_timeout + 1.0)
-        return ok(f"{process.ready.runtime}{whose} runs {BY_NAME[DEMO].name}")
-    except DetectorError as error:
-        detail, remedy = parted(str(error), "pip install --force-reinstall ai-edge-litert")
-        return fail(f"{detail}{whose}", remedy)
-    finally:
-        process.kill()
 
 
 def check_pycoral(here: Surroundings) -> Iterator[Finding]:

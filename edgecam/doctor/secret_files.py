@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgecam.config import Config, VideoFileConfig
 from edgecam.doctor.finding import Finding, fail, ok, skipped, warn
 from edgecam.doctor.surroundings import Surroundings
-from edgecam.mqtt.credentials import CREDENTIAL
 
-CREDENTIAL_FOLDERS = ("etc/credstore", "etc/credstore.encrypted", "run/credstore", "etc/edgecam")
-"""Where a credential of the service may lie."""
+STORED = ("etc/credstore/edgecam.mqtt-password", "etc/credstore/mqtt-password", "run/credstore/edgecam.mqtt-password")
+"""Where the password of the broker lies for the service (its unit's LoadCredential=; systemd.exec(5))."""
+SEALED = "etc/credstore.encrypted/edgecam.mqtt-password"
+"""The same, encrypted."""
 _URL_PASSWORD = re.compile(r"://[^/\s\"']*:[^/\s\"']+@")
 
 
@@ -32,7 +34,7 @@ def _secrets(here: Surroundings) -> Iterator[Path]:
     files = here.config.mqtt.files
     key = files.get("key_file", files.get("cert_file"))
     yield from (path for path in (files.get("password_file"), key) if path is not None)
-    yield from (here.at(folder) / CREDENTIAL for folder in CREDENTIAL_FOLDERS)
+    yield from map(here.at, (*STORED, SEALED))
 
 
 def _configuration(here: Surroundings) -> list[Path]:
@@ -43,15 +45,13 @@ def _judged(path: Path, here: Surroundings) -> Finding | None:
     mode = path.stat().st_mode
     if mode & 0o002:
         return fail(f"every user of this machine may change {path}", f"`sudo chmod o= {path}`")
-    secret = path != here.config_path or _holds_a_password(path)
+    secret = path != here.config_path or _holds_a_password(here.config)
     if mode & 0o004 and secret:
         return warn(f"every user of this machine may read {path}, which is secret", f"`sudo chmod o= {path}`")
     return None
 
 
-def _holds_a_password(path: Path) -> bool:
+def _holds_a_password(config: Config) -> bool:
     """In a camera's URL."""
-    try:
-        return _URL_PASSWORD.search(path.read_text(encoding="utf-8", errors="replace")) is not None
-    except OSError:
-        return False
+    cameras = (camera for camera in config.cameras.values() if isinstance(camera, VideoFileConfig))
+    return any(_URL_PASSWORD.search(camera.path) for camera in cameras)

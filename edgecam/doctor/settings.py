@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from edgecam.doctor.finding import Finding, fail, ok, skipped
-from edgecam.doctor.surroundings import Surroundings
+from edgecam.doctor.surroundings import AS_ROOT, Surroundings
 
 
 def check_config(here: Surroundings) -> Iterator[Finding]:
@@ -14,7 +14,7 @@ def check_config(here: Surroundings) -> Iterator[Finding]:
     path = here.config_path
     if here.config_trouble:
         if not os.access(path, os.R_OK) and (os.access(path, os.F_OK) or not os.access(path.parent, os.X_OK)):
-            yield skipped(f"{path}: closed to this user; the defaults are looked at", "run `sudo edgecam doctor`")
+            yield skipped(f"{path}: closed to this user; the defaults are looked at", AS_ROOT)
             return
         for complaint in here.config_trouble.splitlines():
             yield fail(complaint, f"put it right in {path}; `edgecam config check` says whether it is")

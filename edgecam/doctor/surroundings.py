@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from edgecam.clock import SystemClock
 from edgecam.config import Config, load
-from edgecam.detectors.edgetpu import host_root
 from edgecam.errors import ConfigError
 from edgecam.health.asking import NotRunning, Unreachable, ask, asked_socket
 from edgecam.ports import Clock
@@ -22,6 +21,7 @@ ACCOUNT = "edgecam"
 """The service's user where its unit names none."""
 PATIENCE = 20.0
 """Seconds that a command which is asked for something may take."""
+AS_ROOT = "run `sudo edgecam doctor`"
 _ASK_TIMEOUT = 3.0
 _WANTED = (
     *("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "UnitFileState", "NeedDaemonReload"),
@@ -95,6 +95,11 @@ class Surroundings:
     run: Run = field(default_factory=lambda: run_command)
     space: Callable[[Path], Space] = field(default_factory=lambda: space_at)
 
+    def closed_to_this_user(self, message: str) -> bool:
+        """Whether what a message tells of is a matter between the device and whoever runs the doctor: what counts for
+        an installed service is its own user."""
+        return self.service.installed and "permission" in message.lower()
+
     def at(self, path: str | Path) -> Path:
         """A place on the machine that is looked at."""
         return self.root / str(path).lstrip("/")
@@ -108,7 +113,9 @@ def look(config_path: Path, *, named: bool) -> Surroundings:
             config, configured = load(config_path), True
         except ConfigError as error:
             trouble = str(error)
-    return Surroundings(config, config_path, configured, trouble, host_root(), _service(run_command))
+    # As `edgecam.detectors.edgetpu.host_root` has it, whose room cannot be entered where NumPy is broken.
+    root = Path(os.environ.get("EDGECAM_HOST_ROOT") or "/")
+    return Surroundings(config, config_path, configured, trouble, root, _service(config, run_command))
 
 
 def run_command(command: Sequence[str]) -> Answer | None:
@@ -146,12 +153,12 @@ def unit_properties(run: Run) -> dict[str, str]:
     return {name: value.strip() for name, _, value in pairs}
 
 
-def _service(run: Run) -> Service:
+def _service(config: Config, run: Run) -> Service:
     """Also one that was started by hand is asked, where its socket is the installed one's."""
     unit = unit_properties(run)
     alive = unit.get("ActiveState") in _ALIVE
     try:
-        return Service(running=True, unit=unit, told=ask(asked_socket(), _ASK_TIMEOUT))
+        return Service(running=True, unit=unit, told=ask(asked_socket(config.status.socket), _ASK_TIMEOUT))
     except NotRunning as error:
         return Service(running=alive, unit=unit, trouble=str(error))
     except Unreachable as error:
