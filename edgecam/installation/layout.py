@@ -7,7 +7,7 @@ RELEASES = f"{HOME}/releases"
 #: A link to the release in use.
 CURRENT = f"{HOME}/current"
 #: Held while an installation runs.
-LOCK = f"{HOME}/.lock"
+LOCK = "/run/lock/edgecam-install"
 COMMAND = "/usr/local/bin/edgecam"
 UNIT_NAME = "edgecam.service"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
@@ -19,6 +19,8 @@ CONFIG_FOLDER = "/etc/edgecam"
 CONFIG = f"{CONFIG_FOLDER}/edgecam.toml"
 #: The packages that the installer added, one a line, for `uninstall --purge`.
 ADDED_PACKAGES = f"{CONFIG_FOLDER}/added-packages"
+#: Where systemd takes the service's secrets from.
+CREDENTIALS = ("/etc/credstore", "/etc/credstore.encrypted")
 DATA = "/var/lib/edgecam"
 MODELS = f"{DATA}/models"
 USER = "edgecam"

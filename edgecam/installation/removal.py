@@ -86,6 +86,11 @@ def steps(host: Host, *, purge: bool) -> Iterator[Step]:
     if purge:
         if host.runner.has("apt-get"):
             yield PurgePackages(host)
-        yield Remove(host, layout.CONFIG_FOLDER, layout.DATA, layout.DROP_INS)
+        yield Remove(host, layout.CONFIG_FOLDER, layout.DATA, layout.DROP_INS, *_credentials(host))
         yield RemoveAccount(host)
     yield Remove(host, layout.HOME)
+
+
+def _credentials(host: Host) -> Iterator[str]:
+    for folder in layout.CREDENTIALS:
+        yield from (f"{folder}/{file.name}" for file in sorted(host.path(folder).glob(f"{layout.USER}.*")))

@@ -26,10 +26,10 @@ _JOURNAL_LINES = 12
 class Readiness(Enum):
     """How a start went."""
 
-    READY = "ready"
+    READY = "is ready"
     #: Alive, but not ready in time: a camera that is not there, say.
-    WAITING = "not ready yet"
-    FAILED = "failed"
+    WAITING = "is not ready yet"
+    FAILED = "does not run"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class StandReady(Step):
             return
         tell(f"going back to {before}")
         readiness = self._service.start(self._limit)
-        tell(f"{before} is {readiness.value}: {self._service.explain()}")
+        tell(f"{before} {readiness.value}: {self._service.explain()}")
 
 
 class Start(Step):
@@ -166,10 +166,10 @@ class Start(Step):
             self._target.host.tell(f"ready: {said}")
             return
         self._service.tell_journal()
-        message = f"edgecam {self._target.source.version} is {readiness.value} after its start: {said}"
-        upgrade = self._target.previous not in {None, self._target.name}
-        if upgrade and (readiness is Readiness.FAILED or self._was_ready):
-            raise EdgecamError(message)
+        message = f"edgecam {self._target.source.version} {readiness.value}: {said}"
+        previous = self._target.previous
+        if previous not in {None, self._target.name} and (readiness is Readiness.FAILED or self._was_ready):
+            raise EdgecamError(f"{message}: {previous} is in use, as before")
         raise Unfinished(f"{message}: see `journalctl -u edgecam` and `edgecam doctor`")
 
     def undo(self) -> None:
