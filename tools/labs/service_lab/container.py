@@ -201,9 +201,19 @@ class Container:
         return int(found[0]) if found else 0
 
 
+def run_folder(lab: str, name: str = "") -> Path:
+    """Where this run writes; what runs that were killed left is removed."""
+    for left in cache(lab).glob("run-*"):
+        process = left.name.split("-")[1]
+        if not Path(f"/proc/{process}").exists():
+            discard(left)
+    return cache(lab) / f"run-{os.getpid()}{name and f'-{name}'}"
+
+
 def discard(folder: Path) -> None:
-    """Remove a run's folder."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a run's folder; never what is still mounted in it, such as this machine's devices."""
+    if str(folder) not in Path("/proc/self/mountinfo").read_text():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _text(message: object) -> str:

@@ -27,6 +27,7 @@ def install(stage: Stage, outcome: Outcome) -> None:
         done = container.run(f"cd {CHECKOUT} && tools/install", limit=INSTALL_LIMIT)
         outcome.note("tools/install", f"exit {done.returncode}, {time.monotonic() - began:.1f} s")
         if not outcome.expect(done.returncode == 0, f"tools/install: {_last_lines(done.stdout + done.stderr)}"):
+            outcome.expect(container.is_active(), f"not running: {container.said()[-10:]}")
             return
         outcome.expect(container.is_active(), f"not running after the installation: {container.said()[-6:]}")
         outcome.note("status after the installation", container.show("StatusText").get("StatusText"))
@@ -56,8 +57,6 @@ def _watched(stage: Stage, container: Container, outcome: Outcome) -> None:
         outcome.note("events", f"{len(listener.kinds())}, {len(whole)} of them from new to end")
         outcome.expect(whole, "no event came to its end in 60 s")
         outcome.note("status", container.show("StatusText").get("StatusText"))
-        memory = container.show("MemoryCurrent", "TasksCurrent")
-        outcome.note("tasks", memory.get("TasksCurrent"))
         began = time.monotonic()
         stopped = container.run(f"systemctl stop {UNIT}", limit=180)
         outcome.note("systemctl stop", f"{time.monotonic() - began:.2f} s")

@@ -19,7 +19,7 @@ ROUNDS: dict[str, Callable[[Stage, Outcome], None]] = {
     "upgrade": upgrading.upgrade,
     "uninstall": upgrading.uninstall,
 }
-SHORT = ["install", "start", "doctor", "uninstall"]
+SHORT = ["install", "doctor", "uninstall"]
 
 
 def play(name: str, stage: Stage) -> Outcome:

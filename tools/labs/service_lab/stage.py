@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service_lab import broker
-from service_lab.container import LAB, UNIT, Container, Disk, discard
-from service_lab.image import REPOSITORY, Image, NotHere, cache, copy_of_checkout, missing
+from service_lab.container import LAB, UNIT, Container, Disk, discard, run_folder
+from service_lab.image import REPOSITORY, Image, NotHere, copy_of_checkout, missing
 from service_lab.tree import Inventory
 
 PACKAGES = (
@@ -42,7 +42,7 @@ class Stage:
         """With its image made. Raises NotHere."""
         if why := why_not_here():
             raise NotHere(why)
-        stage = cls(suite, short, cache(LAB) / f"run-{os.getpid()}-{suite}", broker.free_port())
+        stage = cls(suite, short, run_folder(LAB, suite), broker.free_port())
         stage.image.make(cached=cached, again=again)
         return stage
 

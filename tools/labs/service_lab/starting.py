@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 
@@ -31,6 +32,7 @@ def start_times(stage: Stage, outcome: Outcome) -> None:
         took = statistics.median(starts[1:])
         each = ", ".join(f"{one:.2f}" for one in starts[1:])
         outcome.note("exec to READY", f"{took:.2f} s (median of {each})")
+        outcome.note("load of the machine", f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         outcome.note("the first one, cold", f"{starts[0]:.2f} s")
         outcome.note("import numpy", f"{statistics.median(imports[1:]):.2f} s")
         outcome.note("python -c pass", f"{statistics.median(bare[1:]):.2f} s")
