@@ -1,15 +1,20 @@
-"""A live pipeline that stores events, snapshots and clips, to be killed: `python clip_victim.py DATA`.
+"""Live pipelines that store events, snapshots and clips, to be killed: `python clip_victim.py`.
 
-It prints "recording" once an event was announced. DATA/newest has the timestamp of the newest frame that the clips were
-given, as eight bytes: they outlive the process.
+All is loaded once. For each line on standard input, the path of a data folder, a process is forked that records there
+for ever; its id is printed. DATA/notes, which is there already, has two numbers, which outlive the process: the
+timestamp of the newest frame that the clips were given, and the monotonic time at which the first event was announced,
+0 before. The processes end by themselves soon after this one has.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
+import signal
 import struct
 import sys
 import threading
+import time
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -31,7 +36,8 @@ from edgecam.tracker import Tracker
 from edgecam.types import AnnotatedFrame, BBox, Detection, Event, Frame
 
 FPS = 30
-SIZE = (320, 180)
+SIZE = (160, 96)
+NOTES = struct.Struct("dd")
 
 
 class LiveCamera(Camera):
@@ -56,54 +62,78 @@ class LiveCamera(Camera):
         return Frame(self._sequence - 1, self._due, main, self._lores)
 
 
+class Notes:
+    """Numbers in a file that outlives the process."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), NOTES.size)
+
+    def note(self, place: int, number: float) -> None:
+        self._map[8 * place : 8 * place + 8] = struct.pack("d", number)
+
+
 class NotingClips(ClipSink):
     """Notes the newest frame before it is taken."""
 
-    def __init__(self, newest: Path, *arguments: Any, **options: Any) -> None:
+    def __init__(self, notes: Notes, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        newest.write_bytes(struct.pack("d", 0.0))
-        with newest.open("r+b") as file:
-            self._newest_time = mmap.mmap(file.fileno(), 8)
+        self._notes = notes
 
     def write(self, annotated: AnnotatedFrame) -> None:
-        self._newest_time[:] = struct.pack("d", annotated.frame.timestamp)
+        self._notes.note(0, annotated.frame.timestamp)
         super().write(annotated)
 
 
 class Announcing(Sink):
-    """Says when the first event is announced."""
+    """Notes when the first event is announced."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         self._said = False
 
     def publish(self, event: Event) -> None:
         if not self._said:
-            sys.stdout.write("recording\n")
-            sys.stdout.flush()
+            self._notes.note(1, time.monotonic())
         self._said = True
 
 
 def run(data: Path) -> None:
     """Record for ever: an object comes for two thirds of a second or more, and goes."""
-    clock, random = SystemClock(), Random()
+    clock, random, notes = SystemClock(), Random(), Notes(data / "notes")
     there = [Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))]
-    script = (found for _ in count() for found in (*[there] * random.randint(20, 120), *[()] * random.randint(70, 120)))
+    script = (found for _ in count() for found in (*[there] * random.randint(20, 90), *[()] * random.randint(45, 70)))
     rules = EventRules("front", update_interval=0.2, clock=clock, new_id=lambda wall: frigate_event_id(wall, random))
     shots, journal = data / "snapshots", data / "edgecam.db"
     stored = [
         sinks.create("journal", path=journal, snapshots=shots, outbox=True),
         sinks.create("snapshot", folder=shots),
         NotingClips(
-            data / "newest", data / "clips", "front", ClipStore(journal), clock, pre_roll=1.0, post_roll=0.5,
-            max_length=4.0,
+            notes, data / "clips", "front", ClipStore(journal), clock, pre_roll=1.0, post_roll=0.5,
+            max_length=2.5,
         ),
-        Announcing(),
+        Announcing(notes),
     ]  # fmt: skip
     tracker = Tracker(max_age=0.5)
     parts = PipelineParts("front", LiveCamera(), ScriptedDetector(script), tracker, rules, stored, None, clock)
     changed = threading.Event()
-    App([Pipeline(parts, changed.set)], changed).run()
+    app = App([Pipeline(parts, changed.set)], changed)
+    parent = os.getppid()
+    app.run(lambda: None if os.getppid() == parent else app.stop())
+
+
+def serve() -> None:
+    """Fork a victim for each line."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    street(60, SIZE)
+    for line in sys.stdin:
+        victim = os.fork()
+        if not victim:
+            run(Path(line.rstrip("\n")))
+            os._exit(1)
+        sys.stdout.write(f"{victim}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    serve()

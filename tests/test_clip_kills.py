@@ -1,24 +1,26 @@
 """SIGKILL at any instant: what was finished plays whole, what was not plays to within a second, and the journal agrees.
 
-The instants come from the seeds that name the tests: 10, or with EDGECAM_LABS=1 100.
+The instants come from seeds: 30, ten processes at a time, or with EDGECAM_LABS=1 100.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 from clip_stories import growing_clip, known_packets, write_clip
+from clip_victim import NOTES
 
 from edgecam.clip_files import settle_interrupted
 from edgecam.clip_store import ClipRow, ClipStore
@@ -31,18 +33,72 @@ pytestmark = pytest.mark.any_runtime
 
 LABS = os.environ.get("EDGECAM_LABS") == "1"
 VICTIM = Path(__file__).with_name("clip_victim.py")
+LONGEST = 4.0
+"""Seconds from the first event to the last kill: more than a clip, and what is between two."""
+PATIENCE = 60.0
 
 
-def killed_after(data: Path, seconds: float) -> float:
-    """Record, and be killed so long after the first event. Returns the timestamp of the last frame the clips got."""
-    data.mkdir(exist_ok=True)
-    with subprocess.Popen([sys.executable, str(VICTIM), str(data)], stdout=subprocess.PIPE, text=True) as victim:
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "recording\n"
-        time.sleep(seconds)
-        assert victim.poll() is None
-        victim.kill()
-    return float(struct.unpack("d", (data / "newest").read_bytes())[0])
+@pytest.fixture(scope="module")
+def forge() -> Iterator[subprocess.Popen[str]]:
+    """Makes victims: takes the path of a data folder, answers with a process that records there."""
+    with subprocess.Popen(
+        [sys.executable, str(VICTIM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as forge:
+        yield forge
+        assert forge.stdin is not None
+        forge.stdin.close()
+
+
+@dataclass
+class Victim:
+    """A process that records in a folder, to be killed so many seconds after its first event."""
+
+    data: Path
+    process: int
+    after: float
+
+    @property
+    def notes(self) -> tuple[float, float]:
+        """The timestamp of the last frame that the clips got, and when the first event was announced, 0 before."""
+        newest, announced = NOTES.unpack((self.data / "notes").read_bytes())
+        return newest, announced
+
+    @property
+    def is_due(self) -> bool:
+        announced = self.notes[1]
+        return bool(announced) and time.monotonic() - announced >= self.after
+
+    @property
+    def lives(self) -> bool:
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def killed(forge: subprocess.Popen[str], folder: Path, seeds: Iterable[int]) -> list[Victim]:
+    """Record, ten at once, and kill each at its instant."""
+    assert forge.stdin is not None
+    assert forge.stdout is not None
+    victims = []
+    for seed in seeds:
+        data = folder / str(seed)
+        data.mkdir()
+        (data / "notes").write_bytes(NOTES.pack(0.0, 0.0))
+        forge.stdin.write(f"{data}\n")
+        victims.append(Victim(data, int(forge.stdout.readline()), Random(seed).uniform(0.0, LONGEST)))
+    left, end = list(victims), time.monotonic() + PATIENCE
+    while left:
+        for victim in [each for each in left if each.is_due]:
+            os.kill(victim.process, signal.SIGKILL)
+            left.remove(victim)
+        assert all(victim.lives for victim in left)
+        assert time.monotonic() < end, [victim.notes for victim in left]
+        time.sleep(0.002)
+    while any(victim.lives for victim in victims):
+        time.sleep(0.002)
+    return victims
 
 
 def start_again(data: Path) -> list[ClipRow]:
@@ -86,22 +142,36 @@ def assert_agreement(data: Path) -> list[ClipRow]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("seed", range(100 if LABS else 10))
-def test_killed_at_any_instant(tmp_path: Path, seed: int, record_property: Callable[[str, object], None]) -> None:
-    last = killed_after(tmp_path, Random(seed).uniform(0.0, 6.0))
-    parts = list((tmp_path / "clips").rglob("*.part"))
-    cut = start_again(tmp_path)
-    rows = assert_agreement(tmp_path)
+@pytest.mark.parametrize("batch", range(10 if LABS else 3))
+def test_killed_at_any_instant(
+    tmp_path: Path, forge: subprocess.Popen[str], batch: int, record_property: Callable[[str, object], None]
+) -> None:
+    victims = killed(forge, tmp_path, range(10 * batch, 10 * batch + 10))
+    figures = [what_is_left(victim) for victim in victims]
+    record_property("killed", figures)
+    sys.stdout.write("".join(f"{json.dumps(each)}\n" for each in figures))
+
+
+def what_is_left(victim: Victim) -> dict[str, object]:
+    """Check all that a killed process has left, before and after the next start."""
+    data, (last, _) = victim.data, victim.notes
+    parts = list((data / "clips").rglob("*.part"))
+    cut = start_again(data)
+    rows = assert_agreement(data)
     assert len(cut) <= len(parts) <= 1
-    lost = [last - end_of(tmp_path / row.path) for row in cut]
-    record_property("seconds_lost", lost)
-    sys.stdout.write(json.dumps({"seed": seed, "clips": len(rows), "cut": len(cut), "lost": lost}) + "\n")
-    assert all(each <= 1.0 for each in lost)
+    lost = [last - end_of(data / row.path) for row in cut]
+    assert all(each <= 1.0 for each in lost), lost
     assert all(row.cut for row in cut)
     assert sum(row.cut is not None for row in rows) <= 1
-    again = start_again(tmp_path)
+    again = start_again(data)
     assert again == []
-    assert assert_agreement(tmp_path) == rows
+    assert known_clips(data) == rows
+    return {"seed": victim.data.name, "clips": len(rows), "cut": len(cut), "lost": lost}
+
+
+def known_clips(data: Path) -> list[ClipRow]:
+    with ClipStore(data / "edgecam.db", read_only=True) as store:
+        return list(store.clips())
 
 
 def left_behind(data: Path, clip_id: str, packets: int) -> Path:
