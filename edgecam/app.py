@@ -21,6 +21,7 @@ from edgecam.composition import (
     announce,
     build_display,
     build_housekeeping,
+    build_inference,
     build_messaging,
     build_parts,
     build_sinks,
@@ -237,7 +238,8 @@ def build(config: Config, clock: Clock) -> App:
     model = resolve(config.detector.model, folders=model_folders(config))
     announce(model)
     display = build_display(config, clock)
-    parts = [build_parts(config, name, camera, model, clock) for name, camera in config.enabled_cameras.items()]
+    inference, cameras = build_inference(config, model, changed.set), config.enabled_cameras
+    parts = [build_parts(config, name, camera, model, clock, inference) for name, camera in cameras.items()]
     messaging = build_messaging(config, model, parts, clock, changed.set)
     parts = [replace(each, sinks=build_sinks(config, each, messaging)) for each in parts]
     parts[0] = with_display(parts[0], display)
@@ -252,4 +254,6 @@ def build(config: Config, clock: Clock) -> App:
         for each in parts
     ]
     housekeeping = build_housekeeping(config, clock, changed.set)
-    return App(pipelines, changed, display, messaging, housekeeping, folder=config.data_dir)
+    app = App(pipelines, changed, display, messaging, housekeeping, folder=config.data_dir)
+    app.services += [inference] if inference else []
+    return app

@@ -18,6 +18,7 @@ from edgecam.event_upkeep import EventUpkeep
 from edgecam.events import EventRules, frigate_event_id
 from edgecam.filters import Filter, Filters
 from edgecam.housekeeping import HousekeepingWorker
+from edgecam.inference import InferenceWorker
 from edgecam.marks import named_marks
 from edgecam.models import Model, labels_for, load, pair_of
 from edgecam.overlay import Overlay
@@ -54,14 +55,21 @@ def announce(model: Model) -> None:
         log.warning("%s: %s", model.name, model.note)
 
 
-def build_parts(config: Config, name: str, camera: CameraConfig, model: Model, clock: Clock) -> PipelineParts:
-    """What one camera's pipeline is made of, but for its sinks."""
+def build_parts(
+    config: Config,
+    name: str,
+    camera: CameraConfig,
+    model: Model,
+    clock: Clock,
+    inference: InferenceWorker | None = None,
+) -> PipelineParts:
+    """What one camera's pipeline is made of, but for its sinks; with `inference` it shares that one's detector."""
     input_size = load(model.path).input_size
     rules = build_rules(config, name, camera, clock)
     return PipelineParts(
         name=name,
         camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
-        detector=build_detector(config, model),
+        detector=inference.share(name, camera.detector_share) if inference else build_detector(config, model),
         tracker=Tracker(**config.tracker.model_dump(), high_score=rules.lowest_threshold),
         rules=rules,
         sinks=(),
@@ -99,6 +107,11 @@ def build_detector(config: Config, model: Model) -> Detector:
     processes = ProcessOptions(runtime=options.runtime, threads=options.threads, **config.edgetpu.model_dump())
     folders = model_folders(config)
     return detectors.choose(options.device, model, labels, processes, isolate=options.isolate, folders=folders)
+
+
+def build_inference(config: Config, model: Model, on_exit: Callable[[], None]) -> InferenceWorker | None:
+    """What lends one detector to several cameras; None for a single one, which has it to itself. Raises ModelError."""
+    return InferenceWorker(build_detector(config, model), on_exit) if len(config.enabled_cameras) > 1 else None
 
 
 def build_overlay(config: Config) -> Overlay | None:

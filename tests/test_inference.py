@@ -6,11 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgecam.app import build
+from edgecam.clock import SystemClock
+from edgecam.config import Config, SyntheticConfig
+from edgecam.config.clips import ClipsSection
 from edgecam.errors import DetectorError, ModelError
 from edgecam.inference import InferenceWorker, SharedDetector
 from edgecam.ports import Detector
@@ -209,3 +214,13 @@ def test_without_its_thread_it_says_so() -> None:
 def test_a_weight_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         InferenceWorker(ScriptedDetector()).share("one", 0.0)
+
+
+def test_two_cameras_share_a_detector_and_one_has_it_to_itself(tmp_path: Path) -> None:
+    for number, lent in ((1, []), (2, ["inference"])):
+        cameras = {f"camera{n}": SyntheticConfig(type="synthetic", seed=n, duration=0.5) for n in range(number)}
+        config = Config(data_dir=tmp_path / str(number), cameras=cameras, clips=ClipsSection(enabled=False))
+        app = build(config, SystemClock())
+        assert [service.name for service in app.services if isinstance(service, InferenceWorker)] == lent
+        app.run()
+        assert all(counts.frames_analysed for counts in app.counters().values())

@@ -48,6 +48,12 @@ class AnyCamera(MarkedSection):
     """The keys that every kind of camera has."""
 
     enabled: bool = Field(default=True, description="Whether this camera runs.")
+    detector_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="Its part of the detector beside other cameras; 2: twice as much.",
+    )
 
     def options(self) -> dict[str, Any]:
         """The keywords for `edgecam.cameras.create`: those of the camera's constructor, and any privacy masks."""
