@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecam.app import build
 from edgecam.clock import SystemClock
-from edgecam.config import Config, SyntheticConfig
+from edgecam.config import CameraConfig, Config, SyntheticConfig
 from edgecam.config.clips import ClipsSection
 from edgecam.errors import DetectorError, ModelError
 from edgecam.inference import InferenceWorker, SharedDetector
@@ -218,9 +218,10 @@ def test_a_weight_of_nothing_is_refused() -> None:
 
 def test_two_cameras_share_a_detector_and_one_has_it_to_itself(tmp_path: Path) -> None:
     for number, lent in ((1, []), (2, ["inference"])):
-        cameras = {f"camera{n}": SyntheticConfig(type="synthetic", seed=n, duration=0.5) for n in range(number)}
+        synthetic = [SyntheticConfig(type="synthetic", seed=n, duration=0.4, pace="fast") for n in range(number)]
+        cameras: dict[str, CameraConfig] = {f"camera{n}": camera for n, camera in enumerate(synthetic)}
         config = Config(data_dir=tmp_path / str(number), cameras=cameras, clips=ClipsSection(enabled=False))
         app = build(config, SystemClock())
         assert [service.name for service in app.services if isinstance(service, InferenceWorker)] == lent
         app.run()
-        assert all(counts.frames_analysed for counts in app.counters().values())
+        assert [counts.frames_analysed for counts in app.counters().values()] == [10] * number
