@@ -185,6 +185,13 @@ def test_the_list_names_present_and_absent_models(tmp_path: Path, bundled_folder
     assert len({frozenset(card) for card in cards.values()}) == 1
 
 
+#: What is said of a model whose one output is a map of five numbers.
+UNKNOWN_OUTPUTS = (
+    "no detector edgecam knows (outputs: map [1, 8, 8, 5]):"
+    " give an SSD model with TFLite_Detection_PostProcess, or state the model's form"
+)
+
+
 class TestInfo:
     """What `edgecam models info` says of any model."""
 
@@ -245,8 +252,7 @@ class TestInfo:
                     [tiny_models.TensorSpec("picture", (1, 8, 8, 3)), tiny_models.TensorSpec("map", (1, 8, 8, 5))],
                     [], (0,), (1,),
                 ),
-                "no detector edgecam knows (outputs: map [1, 8, 8, 5]):"
-                " give an SSD model with TFLite_Detection_PostProcess, or state the model's form",
+                UNKNOWN_OUTPUTS,
             ),
             (
                 tiny_models.detector(tiny_models.INT32),

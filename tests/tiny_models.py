@@ -6,6 +6,7 @@ The detectors made here run: the boxes they find are the pixels of the picture, 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from flatbuffer_writer import Fields, Items, Scalar, Writer, flexbuffer_map
 
 FLOAT32, INT32, UINT8, INT8 = 0, 2, 3, 9
-RESHAPE, DEQUANTIZE, GATHER, CAST, CUSTOM = 22, 6, 36, 53, 32
+RESHAPE, DEQUANTIZE, GATHER, CAST, CUSTOM, SLICE = 22, 6, 36, 53, 32, 65
 
 
 @dataclass(frozen=True)
@@ -209,3 +210,44 @@ def classifier(classes: int = 12) -> bytes:
         TensorSpec("scores", (1, classes)),
     ]
     return model(tensors, [OperatorSpec(RESHAPE, (0, 1), (2,))], (0,), (2,))
+
+
+def heads(
+    size: tuple[int, int],
+    outputs: Mapping[str, Sequence[int]],
+    kind: int = UINT8,
+    *,
+    scale: float = 1 / 256,
+    zero_point: int = 0,
+    signature: bool = False,
+) -> bytes:
+    """A model of pictures of `size` (width, height) whose outputs, by name and shape, are the picture's own numbers.
+
+    The first output has the first numbers, row by row and with the channels last, the next one those that follow.
+    """
+    real = {} if kind == FLOAT32 else {"scale": scale, "zero_point": zero_point}
+    total = size[0] * size[1] * 3
+    tensors = [
+        TensorSpec("picture", (1, size[1], size[0], 3), kind, **real),  # type: ignore[arg-type]
+        TensorSpec("flat shape", (1,), INT32, struct.pack("<i", total)),
+        TensorSpec("flat", (total,), kind, **real),  # type: ignore[arg-type]
+    ]
+    operators = [OperatorSpec(RESHAPE, (0, 1), (2,))]
+    ends, first = [], 0
+    for name, shape in outputs.items():
+        at, count = len(tensors), math.prod(shape)
+        tensors += [
+            TensorSpec(f"{name} begin", (1,), INT32, struct.pack("<i", first)),
+            TensorSpec(f"{name} size", (1,), INT32, struct.pack("<i", count)),
+            TensorSpec(f"{name} part", (count,), kind, **real),  # type: ignore[arg-type]
+            TensorSpec(f"{name} shape", (len(shape),), INT32, struct.pack(f"<{len(shape)}i", *shape)),
+            TensorSpec(name, shape, kind, **real),  # type: ignore[arg-type]
+        ]
+        operators += [
+            OperatorSpec(SLICE, (2, at, at + 1), (at + 2,)),
+            OperatorSpec(RESHAPE, (at + 2, at + 3), (at + 4,)),
+        ]
+        ends.append(at + 4)
+        first += count
+    names = dict(zip(outputs, ends, strict=True)) if signature else None
+    return model(tensors, operators, (0,), ends, signature=names)

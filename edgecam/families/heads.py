@@ -48,10 +48,10 @@ def picks_above(levels: NDArray[np.generic], output: Output, kind: Scores, floor
 
 
 def chosen(boxes: NDArray[np.float64], picks: Picks, options: FoundOptions) -> Candidates:
-    """The candidates that class-wise suppression leaves; `boxes` are those of the picks, in fractions."""
-    found = usable(boxes, picks.columns, picks.scores)
-    kept = suppressed(found.boxes, found.classes, found.scores, options.max_overlap, options.max_detections)
-    return Candidates(found.boxes[kept], found.classes[kept], found.scores[kept], found.discarded)
+    """The candidates that class-wise suppression leaves; `boxes` are those of the picks, in fractions, and cut at
+    the picture's edges only afterwards, as the post-process operator does."""
+    kept = suppressed(boxes, picks.columns, picks.scores, options.max_overlap, options.max_detections)
+    return usable(boxes[kept], picks.columns[kept], picks.scores[kept])
 
 
 def are_scores(file: ModelFile, position: int) -> bool:

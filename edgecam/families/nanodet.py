@@ -89,7 +89,7 @@ class NanodetDecoder(Decoder):
         distances = self._distances(outputs, picks.rows) * self._reach[picks.rows]
         centres = self._centres[picks.rows]
         boxes = np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
-        return chosen(boxes, picks, self._options)
+        return chosen(np.clip(boxes, 0.0, 1.0), picks, self._options)  # here they are cut before, as in the original
 
     def _picks(self, outputs: Outputs, floor: float) -> Picks:
         """The points and classes whose score is high enough."""

@@ -11,7 +11,7 @@ LIMIT = 500
 
 def suppressed(
     boxes: NDArray[np.float64],
-    classes: NDArray[np.int64],
+    classes: NDArray[np.int64] | NDArray[np.intp],
     scores: NDArray[np.float64],
     max_overlap: float,
     max_kept: int = LIMIT,
