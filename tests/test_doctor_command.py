@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,8 @@ def test_what_systemd_says() -> None:
 def test_commands_that_are_not_there_and_that_fail() -> None:
     assert run_command(["edgecam-there-is-no-such-command"]) is None
     assert run_command(["sh", "-c", "echo out; echo err >&2; exit 3"]) == Answer(3, "out\n", "err\n")
+
+
+def test_the_manual_has_every_check() -> None:
+    manual = (Path(__file__).resolve().parent.parent / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \| [a-z0-9]", manual, re.MULTILINE) == list(CHECKS)
