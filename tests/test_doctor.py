@@ -244,6 +244,10 @@ class TestARunningService:
         assert machine.only("cameras", State.OK).detail == "front: the service has it, and it works"
         machine.installed(status_of(camera=False))
         assert "the service has lost it" in machine.only("cameras", State.FAIL).detail
+        machine.cameras["back"] = {"type": "synthetic"}
+        machine.installed(status_of())
+        assert [each.state for each in machine.findings("cameras")] == [State.OK, State.WARN]
+        del machine.cameras["back"]
         machine.installed(running=True)
         assert "sudo" in machine.only("cameras", State.SKIPPED).remedy
 

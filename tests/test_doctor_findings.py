@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from edgecam.cameras import csi_listing, v4l2_found
 from edgecam.cameras.csi_listing import CsiCamera, Listing, SensorMode
 from edgecam.cameras.v4l2_found import AttachedCamera, FormatModes
 from edgecam.config import Config
-from edgecam.doctor import State
+from edgecam.doctor import State, examine
 from edgecam.doctor.account import Account, find_account
 from edgecam.doctor.disk import needed_per_second
 from edgecam.doctor.memory import needed_bytes
@@ -70,8 +71,19 @@ class TestTheService:
         assert "daemon-reload" in reload.remedy
         assert "enable" in boot.remedy
 
+    def test_one_that_cannot_be_asked(self, machine: Machine) -> None:
+        machine.installed(running=True)
+        assert "no answer" in machine.findings("service")[1].detail
+        machine.service = replace(machine.service, closed=True)
+        assert machine.findings("service")[1].state == State.SKIPPED
+
 
 class TestTheAccount:
+    def test_another_configuration_than_the_services(self, machine: Machine) -> None:
+        machine.user()
+        here = replace(machine.surroundings, config_path=machine.root / "mine.toml")
+        assert [each.state for each in examine(here, "account")] == [State.SKIPPED]
+
     def test_groups_are_its_own_those_it_was_added_to_and_those_of_the_unit(self, machine: Machine) -> None:
         machine.user(groups="video:x:44:edgecam,pi\nrender:x:105:pi\nplugdev:x:46:\nbroken:line\n")
         account = find_account("edgecam", machine.surroundings, "render")
@@ -216,6 +228,13 @@ class TestTheEdgeTpu:
         assert machine.only("udev", State.SKIPPED).detail.startswith("no udev rule for 1a6e:089a;")
         machine.installed()
         assert machine.only("udev", State.FAIL).detail == "no udev rule for 1a6e:089a"
+
+    def test_the_rules_of_libedgetpu_name_vendors_alone(self, machine: Machine) -> None:
+        rules = (f'SUBSYSTEM=="usb",ATTRS{{idVendor}}=="{vendor}",GROUP="plugdev"\n' for vendor in ("1a6e", "18d1"))
+        machine.write("usr/lib/udev/rules.d/60-libedgetpu1-std.rules", "".join(rules))
+        assert machine.only("udev", State.OK)
+        machine.write("usr/lib/udev/rules.d/60-libedgetpu1-std.rules", '# idVendor}=="1a6e" and idVendor}=="18d1"\n')
+        assert machine.only("udev", State.SKIPPED)
 
     def test_a_card_with_its_driver(self, machine: Machine) -> None:
         card = "sys/bus/pci/devices/0000:01:00.0"

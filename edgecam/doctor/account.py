@@ -11,6 +11,8 @@ from pathlib import Path
 from edgecam.doctor.finding import Finding, fail, ok, skipped
 from edgecam.doctor.surroundings import Surroundings
 
+INSTALLED = "etc/edgecam/edgecam.toml"
+"""The service's configuration."""
 _READ, _WRITE, _ENTER = 4, 2, 1
 
 
@@ -55,6 +57,9 @@ def find_account(name: str, here: Surroundings, more_groups: str = "") -> Accoun
 def check_account(here: Surroundings) -> Iterator[Finding]:
     """The user is there, it may read the configuration, write the data, and open the devices."""
     name = here.service.user
+    if here.configured and here.config_path != here.at(INSTALLED):
+        yield skipped(f"{here.config_path} is not the service's configuration")
+        return
     account = find_account(name, here, here.service.unit.get("SupplementaryGroups", ""))
     if account is None:
         remedy = "`sudo edgecam install` makes it"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from edgecam.cameras import csi_listing, v4l2_found
 from edgecam.config import CameraConfig, Picamera2Config, SyntheticConfig, V4l2Config, VideoFileConfig
-from edgecam.doctor.finding import Finding, State, fail, ok, parted, skipped
+from edgecam.doctor.finding import Finding, State, fail, ok, parted, skipped, warn
 from edgecam.doctor.surroundings import AS_ROOT, Surroundings
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -39,6 +39,8 @@ def check_cameras(here: Surroundings) -> Iterator[Finding]:
 
 def _told_by_the_service(name: str, here: Surroundings) -> Finding:
     told = here.service.cameras.get(name)
+    if told is None and here.service.told:
+        return warn(f"{name}: the running service does not have it", "`sudo systemctl restart edgecam`")
     if told is None:
         return skipped(f"{name}: not touched, as the service runs", f"{AS_ROOT}, which can ask the service")
     if told["camera"]["open"]:

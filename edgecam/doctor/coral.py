@@ -121,8 +121,10 @@ def _rules(here: Surroundings) -> str:
 
 
 def _names_ids(rules: str, ids: tuple[str, str]) -> bool:
+    """In one line; libedgetpu's own rules name the vendor alone."""
     vendor, product = ids
-    return re.search(rf'idVendor\}}=="{vendor}".*idProduct\}}=="{product}"', rules) is not None
+    lines = [line for line in rules.splitlines() if re.search(rf'idVendor\}}=="{vendor}"', line)]
+    return any("idProduct" not in line or f'idProduct}}=="{product}"' in line for line in lines)
 
 
 def _is_card(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from edgecam.clock import SystemClock
 from edgecam.config import Config, load
 from edgecam.errors import ConfigError
-from edgecam.health.asking import NotRunning, Unreachable, ask, asked_socket
+from edgecam.health.asking import NotAllowed, NotRunning, Unreachable, ask, asked_socket
 from edgecam.ports import Clock
 
 UNIT = "edgecam.service"
@@ -54,13 +54,13 @@ class Service:
     """The installed service. `unit` are systemd's properties of it, empty where there is no systemd.
 
     `running`: it may have cameras and Edge TPUs in use. `told` is what it says of itself over its socket, empty where
-    it could not be asked; `trouble` says then why.
+    it could not be asked; `closed`: this user may not.
     """
 
     running: bool = False
     unit: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
-    trouble: str = ""
+    closed: bool = False
 
     @property
     def installed(self) -> bool:
@@ -159,10 +159,10 @@ def _service(config: Config, run: Run) -> Service:
     alive = unit.get("ActiveState") in _ALIVE
     try:
         return Service(running=True, unit=unit, told=ask(asked_socket(config.status.socket), _ASK_TIMEOUT))
-    except NotRunning as error:
-        return Service(running=alive, unit=unit, trouble=str(error))
+    except NotRunning:
+        return Service(running=alive, unit=unit)
     except Unreachable as error:
-        return Service(running=True, unit=unit, trouble=str(error))
+        return Service(running=True, unit=unit, closed=isinstance(error, NotAllowed))
 
 
 def _may_be_there(path: Path) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edgecam.doctor.finding import Finding, fail, ok, parted, skipped, warn
-from edgecam.doctor.surroundings import UNIT, Service, Surroundings
+from edgecam.doctor.finding import Finding, fail, ok, skipped, warn
+from edgecam.doctor.surroundings import AS_ROOT, UNIT, Service, Surroundings
 
 BAD_CONFIG = "78"
 """The exit code after which systemd does not start it again."""
@@ -27,8 +27,10 @@ def check_service(here: Surroundings) -> Iterator[Finding]:
         yield from _settings(service)
     if service.told:
         yield from _own_words(service)
+    elif service.closed:
+        yield skipped("what edgecam says of itself: this user may not ask", f"{AS_ROOT}, or join the group edgecam")
     elif service.running:
-        yield warn(*parted(service.trouble, _JOURNAL))
+        yield warn("edgecam runs, but gives no answer at its status socket", _JOURNAL)
 
 
 def _missing(here: Surroundings) -> Finding:
