@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,8 @@ class Host:
     tell: Callable[[str], None] = print
     runner: Runner = field(default_factory=Processes)
     machine: str = field(default_factory=platform.machine)
+    now: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
 
     def path(self, absolute: str) -> Path:
         """Where the file with that name lies."""

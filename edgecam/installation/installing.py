@@ -30,9 +30,13 @@ _RELOAD_UNITS = (("systemctl", "daemon-reload"),)
 
 def install(options: Options, tell: Tell, show: Tell) -> int:
     """Install or upgrade; `show` takes the lines of a dry run. Returns the exit code. Raises EdgecamError, OSError."""
-    host = host_for(options.root, tell)
+    return install_on(host_for(options.root, tell), options, show, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+
+
+def install_on(host: Host, options: Options, show: Tell, stamp: str) -> int:
+    """As `install`, on that machine; `stamp` tells this release from others of its version."""
     come_from = source.WheelFile(options.wheel) if options.wheel else source.running()
-    target = Target(host, come_from, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), options.python, options.offline)
+    target = Target(host, come_from, stamp, options.python, options.offline)
     plan = Plan(list(steps(target, options)))
     if options.dry_run:
         for line in plan.lines():
@@ -40,13 +44,13 @@ def install(options: Options, tell: Tell, show: Tell) -> int:
         return 0
     require_root(host)
     with alone(host):
-        outcome = plan.carry_out(tell)
+        outcome = plan.carry_out(host.tell)
     for line in (*outcome.shortcomings, *outcome.unfinished):
-        tell(f"left to do: {line}")
+        host.tell(f"left to do: {line}")
     what = "is installed" if outcome.done else "was already installed, nothing was to be done"
-    tell(f"edgecam {come_from.version} {what}{'' if not outcome.unfinished else ', but it is not ready'}")
+    host.tell(f"edgecam {come_from.version} {what}{'' if not outcome.unfinished else ', but it is not ready'}")
     if not host.has_systemd:
-        tell(f"systemd does not run here: start edgecam with `{layout.COMMAND} -v run`")
+        host.tell(f"systemd does not run here: start edgecam with `{layout.COMMAND} -v run`")
     return 1 if outcome.unfinished else 0
 
 

@@ -54,7 +54,11 @@ def uninstall(
     root: Path, tell: Callable[[str], None], show: Callable[[str], None], *, purge: bool, dry_run: bool
 ) -> int:
     """Take edgecam off; `show` takes the lines of a dry run. Returns the exit code. Raises EdgecamError, OSError."""
-    host = host_for(root, tell)
+    return uninstall_from(host_for(root, tell), show, purge=purge, dry_run=dry_run)
+
+
+def uninstall_from(host: Host, show: Callable[[str], None], *, purge: bool, dry_run: bool) -> int:
+    """As `uninstall`, from that machine."""
     plan = Plan(list(steps(host, purge=purge)))
     if dry_run:
         for line in plan.lines():
@@ -64,14 +68,14 @@ def uninstall(
     kept = added(host)
     present = host.path(layout.HOME).exists()
     with alone(host):
-        outcome = plan.carry_out(tell)
+        outcome = plan.carry_out(host.tell)
     for line in outcome.shortcomings:
-        tell(f"left: {line}")
-    tell("edgecam is removed" if present else "edgecam was not installed")
+        host.tell(f"left: {line}")
+    host.tell("edgecam is removed" if present else "edgecam was not installed")
     if not purge:
-        tell(f"kept: {layout.CONFIG_FOLDER}, {layout.DATA}, the user {layout.USER} (--purge removes them, too)")
+        host.tell(f"kept: {layout.CONFIG_FOLDER}, {layout.DATA}, the user {layout.USER} (--purge removes them, too)")
         if kept:
-            tell(f"kept: the packages that came with it: {' '.join(kept)}")
+            host.tell(f"kept: the packages that came with it: {' '.join(kept)}")
     return 0
 
 

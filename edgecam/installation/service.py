@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -66,16 +65,16 @@ class Service:
         self.stop()
         self.host.run("systemctl", "reset-failed", UNIT_NAME, timeout=_SHORT)
         self.host.require("systemctl", "start", "--no-block", UNIT_NAME, timeout=_SHORT)
-        begun = time.monotonic()
+        begun = self.host.now()
         ready_since: float | None = None
-        while (now := time.monotonic()) < begun + limit:
+        while (now := self.host.now()) < begun + limit:
             state = self.show()
             if _has_failed(state, now - begun):
                 return Readiness.FAILED
             ready_since = (ready_since or now) if state.get("ActiveState") == "active" else None
             if ready_since is not None and now - ready_since >= _SETTLED:
                 return Readiness.READY
-            time.sleep(_PAUSE)
+            self.host.wait(_PAUSE)
         return Readiness.READY if ready_since is not None else Readiness.WAITING
 
     def explain(self) -> str:
