@@ -17,6 +17,7 @@ from edgecam.errors import SinkError
 from edgecam.journal import Journal
 from edgecam.recording.boxes import Boxes, boxes_path, read_boxes
 from edgecam.recording.checking import check
+from edgecam.recording.encoder import EncoderOptions
 from edgecam.sinks.clip_interest import SILENT_AFTER, Interest
 from edgecam.sinks.journal import JournalSink
 from edgecam.types import BBox, EventType, Track
@@ -217,6 +218,23 @@ def test_a_size_that_cannot_be_encoded_is_one_line_and_no_end_of_it_all(tmp_path
     with recording(tmp_path, film) as recorder, pytest.raises(SinkError, match="8x8 pixels") as caught:
         recorder.run(0.1)
     assert "\n" not in str(caught.value)
+
+
+def test_a_codec_that_is_not_there_is_one_line_and_events_go_on(tmp_path: Path) -> None:
+    """h264_v4l2m2m is the hardware of a Pi 4; where a machine has it, this is no test."""
+    if Path("/dev/video11").exists():
+        pytest.skip("this machine has the codec")
+    guarded = Guarded(tmp_path, encoder=EncoderOptions(codec="h264_v4l2m2m"), pre_roll=1.0)
+    guarded.run(0.2)
+    assert guarded.outlet.trouble == (
+        "no H.264 encoder works for 160x96 pixels (h264_v4l2m2m: this machine has no such encoder):"
+        " choose another codec or preset"
+    )
+    guarded.tell(NEW)
+    guarded.tell(END)
+    guarded.outlet.close()
+    assert guarded.recorder.rows() == []
+    assert guarded.recorder.files() == []
 
 
 def test_boxes_go_beside_the_clip_where_they_are_not_in_it(tmp_path: Path) -> None:
