@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conversion import calibration, checking, flat, graph, onnx_file, onnx_ops, picture_ops, tensorflow_ops, tfjs_file
 from conversion.graph import Graph
 from conversion.layout import Value, apart
-from conversion.quantising import Numbers, converted, counted
+from conversion.quantising import Numbers, converted, measured_on
 from conversion.tensorflow_door import tensorflow
 from conversion.writing import Steps, write_model
 from edgecam.errors import InputError
@@ -104,9 +102,8 @@ def _converted(network: Graph, files: Sequence[Path], recipe: Recipe) -> bytes:
     picture = tf.TensorSpec([1, height, width, 3], tf.float32, name="image")
     function = tf.function(levels, input_signature=[picture], autograph=False).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-    shots = calibration.pictures(files, (width, height), recipe.pictures, recipe.resize) if files else ()
-    measured = [shot[None].astype(np.float32) for shot in shots]
-    content = converted(converter, network.source, recipe.numbers, counted(measured, "measuring"))
+    shots = list(calibration.pictures(files, (width, height), recipe.pictures, recipe.resize)) if files else []
+    content = converted(converter, network.source, recipe.numbers, measured_on(shots))
     return flat.with_names(content, "image", names)
 
 
@@ -132,9 +129,10 @@ def _levels(parts: Sequence[Value], size: tuple[int, int], recipe: Recipe, sourc
     if any(len(shape) != 3 or shape[0] != 1 for shape in shapes):
         raise InputError(f"{source}: gives {_listed(shapes)}, not the outputs of a NanoDet: is it another network?")
     bins = recipe.bins or _bins(shapes, recipe, source)
+    left = list(parts)
     for stride in _STRIDES:
         places = -(-size[0] // stride) * -(-size[1] // stride)
-        here = [part for part in parts if part.shape[1] == places]
+        here = [part for part in left if part.shape[1] == places]
         if not here:
             continue
         scores = [part for part in here if part.shape[2] == (recipe.classes or part.shape[2]) != 4 * bins]
@@ -143,6 +141,7 @@ def _levels(parts: Sequence[Value], size: tuple[int, int], recipe: Recipe, sourc
             raise InputError(
                 f"{source}: gives {_listed(shapes)}: say --bins and --classes, they do not tell themselves"
             )
+        left = [part for part in left if part.shape[1] != places]
         yield f"scores_{stride}", scores[0].plain()
         yield f"bins_{stride}", distances[0].plain()
 

@@ -79,8 +79,9 @@ def sloped_relu(value: Value, slope: float) -> Value:
     """A leaky ReLU as PRELU with one slope per channel: the Edge TPU has that one, not LEAKY_RELU."""
     tf = tensorflow()
     value = value.settled()
-    slopes = np.full(int(value.tensor.shape[-1]), slope, np.float32)
-    return value.mapped(tf.nn.relu(value.tensor) + -slopes * tf.nn.relu(-value.tensor))
+    # In this form, and with slopes of this shape, the converter makes one operation of it.
+    slopes = np.full((1, 1, int(value.tensor.shape[-1])), -slope, np.float32)
+    return value.mapped(tf.nn.relu(value.tensor) + slopes * tf.nn.relu(-value.tensor))
 
 
 def _framed(value: Value, size: Sequence[int], window: Window, order: Sequence[int]) -> tuple[Any, str]:

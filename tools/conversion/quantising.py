@@ -55,13 +55,15 @@ def converted(
         raise InputError(f"{source}: TensorFlow {tf.__version__} cannot convert it: {first_line(error)}") from error
 
 
-def counted(items: Sequence[NDArray[np.float32]], task: str) -> Callable[[], Iterator[NDArray[np.float32]]]:
-    """The items, with a bar for who watches."""
+def measured_on(
+    shots: Sequence[NDArray[np.uint8]], mean: float = 0.0, std: float = 1.0
+) -> Callable[[], Iterator[NDArray[np.float32]]]:
+    """The inputs [1, height, width, 3] of RGB pictures, (value - mean) / std, with a bar for who watches."""
 
     def run() -> Iterator[NDArray[np.float32]]:
-        with console.progress(task, len(items)) as advance:
-            for item in items:
-                yield item
+        with console.progress("measuring", len(shots)) as advance:
+            for shot in shots:
+                yield ((shot[None].astype(np.float32) - mean) / std).astype(np.float32)
                 advance(1)
 
     return run

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conversion import calibration, checking
 from conversion.flat import with_classic_outputs
-from conversion.quantising import Numbers, converted, counted
+from conversion.quantising import Numbers, converted, measured_on
 from conversion.tensorflow_door import chatter_held, first_line, tensorflow
 from conversion.writing import Steps, write_model
 from edgecam.errors import InputError
@@ -83,9 +81,9 @@ def _converted(source: Path, files: Sequence[Path], recipe: Recipe) -> bytes:
             " export it with export_tflite_graph_tf2.py"
         )
     _, height, width, _ = shapes[0].as_list()
-    shots = calibration.pictures(files, (width, height), recipe.pictures, recipe.resize) if files else ()
-    measured = [((shot[None] - np.float32(recipe.mean)) / np.float32(recipe.std)).astype(np.float32) for shot in shots]
-    made = converted(converter, str(source), recipe.numbers, counted(measured, "measuring"), float_outputs=True)
+    shots = list(calibration.pictures(files, (width, height), recipe.pictures, recipe.resize)) if files else []
+    measured = measured_on(shots, recipe.mean, recipe.std)
+    made = converted(converter, str(source), recipe.numbers, measured, float_outputs=True)
     if POSTPROCESS_OP not in {operator.custom for operator in _main(source, made).operators}:
         raise InputError(f"{source}: has no {POSTPROCESS_OP}: export it with export_tflite_graph_tf2.py")
     return with_classic_outputs(made)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conversion import calibration, checking, graph, tfjs_file
 from conversion.fused import taken_apart
-from conversion.quantising import Numbers, converted, counted
+from conversion.quantising import Numbers, converted, measured_on
 from conversion.tensorflow_door import chatter_held, first_line, tensorflow
 from conversion.writing import Steps, write_model
 from edgecam.errors import InputError
@@ -97,12 +95,10 @@ def _converted(model: tfjs_file.TfjsModel, files: Sequence[Path], recipe: Recipe
             function = tf.function(network, input_signature=[picture], autograph=False).get_concrete_function()
     except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
         raise InputError(f"{name}: cannot be built ({first_line(error)}): export the model again") from error
-    shots = calibration.pictures(files, (shape[2], shape[1]), recipe.pictures) if files else ()
-    measured = [((shot[None] - np.float32(recipe.mean)) / np.float32(recipe.std)).astype(np.float32) for shot in shots]
+    shots = list(calibration.pictures(files, (shape[2], shape[1]), recipe.pictures)) if files else []
+    measured = measured_on(shots, recipe.mean, recipe.std)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-    return converted(
-        converter, name, recipe.numbers, counted(measured, "measuring"), float_outputs=recipe.float_outputs
-    )
+    return converted(converter, name, recipe.numbers, measured, float_outputs=recipe.float_outputs)
 
 
 def _shape(source: str, content: Any, fed: str) -> tuple[int, ...]:
