@@ -109,8 +109,8 @@ class StatsDocument(Document):
     process: ProcessStats
 
 
-#: So often at least can things be noted in a window; and no interval is shorter, seconds.
-_NOTES, _SHORTEST = 4, 0.001
+#: No interval is shorter, seconds.
+_SHORTEST = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class StatsReport:
         """Remember how things stand, for the rates to come."""
         now = self._now(facts, self._processes())
         self._forget(now)
-        self._remember(now)
+        self._noted.append(now)
 
     def document(self, facts: Facts) -> StatsDocument:
         """The statistics now; without a window not to be asked for twice at the same moment."""
@@ -156,7 +156,7 @@ class StatsReport:
         now = self._now(facts, processes)
         self._forget(now)
         then = self._noted[0]
-        self._remember(now)
+        self._noted.append(now)
         elapsed = max(now.now - then.now, _SHORTEST)
         return StatsDocument(
             time=round(self._clock.wall(now.now).timestamp(), 3),
@@ -187,11 +187,6 @@ class StatsReport:
         """What is further back than the window reaches; one as old as that stays."""
         while len(self._noted) > 1 and now.now - self._noted[1].now >= self._window:
             self._noted.popleft()
-
-    def _remember(self, now: _Then) -> None:
-        """Of those that come close upon another, one is enough."""
-        if now.now - self._noted[-1].now >= self._window / _NOTES:
-            self._noted.append(now)
 
 
 def _cpu(processes: list[Process]) -> float:
