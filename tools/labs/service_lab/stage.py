@@ -98,9 +98,11 @@ class Stage:
 
 
 def start(container: Container) -> float | None:
-    """Start the service; seconds until `systemctl start` said that it is ready, None where it failed."""
+    """Start the service anew; seconds until `systemctl start` said that it is ready, None where it failed."""
+    # It is enabled: it has been started with the container, with another configuration.
+    container.run(f"systemctl stop {UNIT}; systemctl reset-failed {UNIT}", limit=180)
     began = time.monotonic()
-    done = container.run(f"systemctl reset-failed {UNIT}; systemctl start {UNIT}", limit=180)
+    done = container.run(f"systemctl start {UNIT}", limit=180)
     return time.monotonic() - began if done.returncode == 0 else None
 
 
