@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Edgecam, command_line
+from test_mqtt_status import camera, facts
+from test_status_server import listens, serving
 
 from edgecam.doctor import CHECKS, look
 from edgecam.doctor.surroundings import Answer, run_command, unit_properties
@@ -104,6 +106,19 @@ def test_a_broken_numpy_stops_only_what_needs_it(config: Path, tmp_path: Path) -
 def test_a_configuration_that_is_not_installed_is_no_fault(tmp_path: Path) -> None:
     here = look(tmp_path / "edgecam.toml", named=False)
     assert (here.configured, here.config_trouble) == (False, "")
+
+
+def test_a_running_service_is_asked(edgecam_doctor: Edgecam, config: Path, tmp_path: Path) -> None:
+    """The real status server, and what it really says."""
+    path = tmp_path / "status.sock"
+    config.write_text(f'data_dir = "{tmp_path}"\nstatus.socket = "{path}"\n{PLAIN}')
+    lost = camera(camera_lost_since=1.0)
+    with serving(path, lambda: facts(tmp_path, front=lost)):
+        listens(path)
+        findings = edgecam_doctor("-c", config, "--json", "--only", "service", "--only", "cameras").document["findings"]
+    told = [(each["check"], each["state"], each["detail"]) for each in findings]
+    assert ("service", "warn", "edgecam says: front: the camera is lost") in told
+    assert told[-1] == ("cameras", "fail", "front: the service has lost it")
 
 
 def test_what_systemd_says() -> None:

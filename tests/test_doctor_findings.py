@@ -50,6 +50,7 @@ class TestTheService:
             ({"ActiveState": "activating", "StatusText": "waiting"}, State.WARN, "activating: waiting", "a minute"),
             ({"ActiveState": "activating", "SubState": "auto-restart"}, State.FAIL, "again and again", "journalctl"),
             ({"ActiveState": "failed", "ExecMainStatus": "78"}, State.FAIL, "configuration", "config check"),
+            ({"StatusText": "degraded: no camera"}, State.WARN, "degraded: no camera", "edgecam status"),
             ({"NRestarts": "3"}, State.WARN, "again 3 times", "journalctl"),
         ],
     )

@@ -25,7 +25,7 @@ def check_secrets(here: Surroundings) -> Iterator[Finding]:
     if found:
         yield from found
     elif looked:
-        yield ok(f"closed to others: {', '.join(map(str, looked))}")
+        yield ok(f"others can read no secret in {', '.join(map(str, looked))}")
     else:
         yield skipped("there are no files with secrets")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from edgecam.doctor.finding import Finding, fail, ok, skipped, warn
 from edgecam.doctor.surroundings import AS_ROOT, UNIT, Service, Surroundings
@@ -60,17 +60,17 @@ def _activity(service: Service) -> Finding:
     if state == "inactive":
         return warn(f"{UNIT} is stopped", f"`sudo systemctl start {UNIT}`")
     told = f": {text}" if text else ""
-    return (
-        _up(unit, told)
-        if state == "active"
-        else warn(f"{UNIT} is {state}{told}", f"look again in a minute; {_JOURNAL}")
-    )
+    if state == "active":
+        return _up(service, told)
+    return warn(f"{UNIT} is {state}{told}", f"look again in a minute; {_JOURNAL}")
 
 
-def _up(unit: Mapping[str, str], told: str) -> Finding:
-    restarts = int(unit.get("NRestarts") or 0)
+def _up(service: Service, told: str) -> Finding:
+    restarts = int(service.unit.get("NRestarts") or 0)
     if restarts:
         return warn(f"{UNIT} runs, but was started again {restarts} times{told}", _JOURNAL)
+    if told.startswith(": degraded") and not service.told:
+        return warn(f"{UNIT} runs{told}", "`sudo edgecam status` shows more")
     return ok(f"{UNIT} runs{told}")
 
 
