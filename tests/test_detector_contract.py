@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from edgecam import detectors
 from edgecam.detectors.process import ProcessOptions
+from edgecam.modelfile import ModelForm
+from edgecam.modelfile.form import write_form
 from edgecam.models import Model
 from edgecam.ports import Detector
 from edgecam.testing import ScriptedDetector
@@ -43,6 +45,19 @@ def tiny(kind: int) -> Build:
     return build
 
 
+def of_family(form: ModelForm, kind: int, outputs: Mapping[str, tuple[int, ...]], *, isolate: bool = False) -> Build:
+    """A model of 32 x 32 pixels whose outputs are the picture's own numbers."""
+
+    def build(request: pytest.FixtureRequest) -> Detector:
+        folder: Path = request.getfixturevalue("tmp_path")
+        path = folder / "family.tflite"
+        zero_point = -128 if kind == tiny_models.INT8 else 0
+        path.write_bytes(write_form(tiny_models.heads((32, 32), outputs, kind, zero_point=zero_point), form))
+        return detectors.create("isolated" if isolate else "tflite", model=path)
+
+    return build
+
+
 def real(name: str) -> Build:
     def build(request: pytest.FixtureRequest) -> Detector:
         assets: Path = request.getfixturevalue("assets")
@@ -67,6 +82,13 @@ def on_edge_tpu(device: str) -> Build:
     return build
 
 
+NANODET = {"strides": [8, 16, 32], "classes": 2, "mean": [0], "std": [255]}
+PAIRS = {"a": (1, 16, 2), "b": (1, 16, 32), "c": (1, 4, 2), "d": (1, 4, 32), "e": (1, 1, 2), "f": (1, 1, 32)}
+HEADS = {"boxes": (1, 42, 4), "scores": (1, 42, 3)}
+FINISHED = {
+    "detection_boxes": (1, 9, 4), "detection_classes": (1, 9), "detection_scores": (1, 9), "num_detections": (1,),
+}  # fmt: skip
+
 BACK_ENDS: dict[str, Build] = {
     "scripted": scripted,
     "isolated": isolated,
@@ -75,6 +97,12 @@ BACK_ENDS: dict[str, Build] = {
     "tflite-uint8": tiny(tiny_models.UINT8),
     "tflite-int8": tiny(tiny_models.INT8),
     "tflite-float": tiny(tiny_models.FLOAT32),
+    "nanodet-uint8": of_family(ModelForm("nanodet", "letterbox", NANODET), tiny_models.UINT8, PAIRS),
+    "nanodet-float": of_family(ModelForm("nanodet", "stretch", NANODET), tiny_models.FLOAT32, {"all": (1, 21, 34)}),
+    "nanodet-isolated": of_family(ModelForm("nanodet", "letterbox", NANODET), tiny_models.INT8, PAIRS, isolate=True),
+    "ssd-heads-uint8": of_family(ModelForm("ssd-heads", options={"scores": "sigmoid"}), tiny_models.UINT8, HEADS),
+    "ssd-heads-float": of_family(ModelForm("ssd-heads", "letterbox"), tiny_models.FLOAT32, HEADS),
+    "tf2-detections": of_family(ModelForm("tf2-detections"), tiny_models.FLOAT32, FINISHED),
     "tflite-mobiledet": real("ssdlite_mobiledet_dog_vs_cat.tflite"),
     "tflite-tf2-order": real("ssd_mobilenet_v2_fpnlite_320_trafficlight_int8.tflite"),
 }

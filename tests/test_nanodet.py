@@ -232,7 +232,7 @@ def test_scores_and_bins_of_one_shape_are_told_apart_only_by_their_places(tmp_pa
         ({"strides": []}, r"nanodet: option strides: "),
         ({"center_offset": "left"}, r"nanodet: option center_offset: "),
         ({"reg_max": 7}, r"nanodet: option reg_max: "),
-        ({"mean": [1, 2, 3, 4]}, r"nanodet: option mean: "),
+        ({"mean": [1, 2, 3, 4]}, r"nanodet: option mean and std: "),
     ],
 )
 def test_a_form_that_does_not_fit_is_refused_in_a_line(tmp_path: Path, options: dict[str, Any], complaint: str) -> None:

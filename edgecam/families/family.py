@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from edgecam.modelfile import ModelFile, ModelForm
 
@@ -71,9 +72,15 @@ class FamilyOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mean: Numbers = Field(default=(), max_length=3)
-    std: Numbers = Field(default=(), max_length=3)
+    mean: Numbers = ()
+    std: tuple[PositiveFloat, ...] = ()
     channels: Literal["rgb", "bgr"] = "rgb"
+
+    @model_validator(mode="after")
+    def _normalises_all_channels(self) -> Self:
+        if bool(self.mean) != bool(self.std) or not {len(self.mean), len(self.std)} <= {0, 1, 3}:
+            raise PydanticCustomError("normalisation", "mean and std: one number or three for each are wanted")
+        return self
 
     @classmethod
     def of(cls, form: ModelForm) -> Self:
@@ -83,7 +90,7 @@ class FamilyOptions(BaseModel):
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(str(part) for part in fault["loc"])
-            raise FormError(f"{form.family}: option {where or 'all'}: {fault['msg']}") from error
+            raise FormError(f"{form.family}: option {where + ': ' if where else ''}{fault['msg']}") from error
 
 
 class FoundOptions(FamilyOptions):

@@ -80,7 +80,9 @@ def _told(file: ModelFile) -> tuple[ModelForm | None, str]:
     try:
         form, _ = _found(file)
         if form is not None:
-            family_of(form).decoder(file, form, outputs_of(file))
+            family = family_of(form)
+            family.options.of(form)
+            family.decoder(file, form, outputs_of(file))
             return form, ""
     except FormError as error:
         return None, str(error)
