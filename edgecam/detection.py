@@ -15,7 +15,7 @@ from edgecam.ports import Clock, Detector
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.switches import Switches
 from edgecam.tracker import Tracker
-from edgecam.types import Analysis, DetectorInfo, EventType, Frame, Inference, Track
+from edgecam.types import Analysis, DetectorInfo, Event, EventType, Frame, Inference, Track
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -174,9 +174,20 @@ class DetectWorker(Worker):
             self.latencies.add("detect", made - frame.timestamp)
 
     def _deliver(self, analysis: Analysis) -> None:
-        self.events_started += sum(event.type is EventType.NEW for event in analysis.events)
+        for event in analysis.events:
+            self._note(event)
         while not self._analyses.put(analysis, timeout=TURN):
             log.debug("output takes no analyses")  # no beat: whoever stops this thread must not wait for a hung output
+
+    def _note(self, event: Event) -> None:
+        """Count a new event; the log has the beginning and the end of each, to be found by its id."""
+        about = {"event_id": event.event_id, "detector": self.info.device if self.info else ""}
+        if event.type is EventType.NEW:
+            self.events_started += 1
+            log.info("event %s: %s, score %.2f", event.event_id, event.label, event.score, extra=about)
+        elif event.type is EventType.END:
+            lasted = event.timestamp - event.start
+            log.info("event %s: %s gone after %.1f s", event.event_id, event.label, lasted, extra=about)
 
     def _finish_what_is_under_way(self) -> None:
         limit = self._clock.monotonic() + LAST_WAIT

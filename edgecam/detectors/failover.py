@@ -228,4 +228,4 @@ class FailoverDetector(Detector):
 def _announce(level: int, before: DetectorInfo, now: DetectorInfo) -> None:
     lasted = f"after {now.since - before.since:.1f} s on {before.device or 'none'}"
     why = f": {now.degraded}" if now.degraded else f" ({now.runtime})"
-    log.log(level, "detector on %s %s%s", now.device or "none", lasted, why)
+    log.log(level, "detector on %s %s%s", now.device or "none", lasted, why, extra={"detector": now.device})
