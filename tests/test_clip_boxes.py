@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -151,7 +151,24 @@ def apart(truth: Truth, margin: float = 0.015) -> list[SceneObject]:
     ]
 
 
-def overlaps(clip: Path, frames: Film, every: int) -> list[float]:
+class Overlap(NamedTuple):
+    """How well the box of an object lies on it in one picture."""
+
+    label: str
+    iou: float
+
+
+def mean_of(found: list[Overlap], *, without: str = "") -> float:
+    return float(np.mean([each.iou for each in found if each.label != without]))
+
+
+def by_label(found: list[Overlap]) -> dict[str, tuple[int, float]]:
+    """Of each label, how many overlaps there are, and their mean."""
+    ious = {label: [each.iou for each in found if each.label == label] for label in {each.label for each in found}}
+    return {label: (len(those), round(float(np.mean(those)), 3)) for label, those in sorted(ious.items())}
+
+
+def overlaps(clip: Path, frames: Film, every: int) -> list[Overlap]:
     """For each object in each picture of a clip, once it is known, and until it is seen for the last time: the IoU of
     the best box in the picture with where the object is in it; 0 where there is none."""
     looks: dict[int, list[int]] = {}
@@ -167,7 +184,7 @@ def overlaps(clip: Path, frames: Film, every: int) -> list[float]:
         for each in apart(truth):
             known = looks.get(each.object_id, [])
             if len(known) > 4 and known[3] <= number <= known[-1]:
-                found.append(max((each.bbox.iou(box) for box in boxes), default=0.0))
+                found.append(Overlap(each.label, max((each.bbox.iou(box) for box in boxes), default=0.0)))
     return found
 
 
@@ -177,7 +194,8 @@ def overlaps(clip: Path, frames: Film, every: int) -> list[float]:
         pytest.param(11, "street", 6, 0.9, id="street, 5 a second"),
         pytest.param(11, "street", 1, 0.93, id="street, 30 a second", marks=in_labs),
         pytest.param(2, "garden", 1, 0.93, id="garden, 30 a second", marks=in_labs),
-        # Wings beat three times between two looks: no line leads from one box to the next.
+        # Wings beat three times between two looks: no line leads from one box to the next, nor does a curve by the
+        # speeds at both ends (0.002 better or worse) or the mean of the sizes seen (0.02 worse).
         pytest.param(2, "garden", 6, 0.85, id="garden, 5 a second", marks=in_labs),
     ],
 )
@@ -186,9 +204,11 @@ def test_boxes_lie_on_the_objects_of_their_own_picture(
 ) -> None:
     frames = film(seed, place)
     found = overlaps(recorded(tmp_path, frames, every), frames, every)
-    say(record_property, place=place, analysed=FPS / every, objects=len(found), iou=float(np.mean(found)))
+    labels = by_label(found)
+    say(record_property, place=place, analysed=FPS / every, objects=len(found), iou=mean_of(found), labels=labels)
     assert len(found) > 150
-    assert np.mean(found) >= least
+    assert mean_of(found) >= least
+    assert mean_of(found, without="bird") >= 0.9
 
 
 @pytest.mark.parametrize("lag", [pytest.param(0, id="at once", marks=in_labs), pytest.param(6, id="an analysis late")])
@@ -196,8 +216,8 @@ def test_the_newest_boxes_do_not(tmp_path: Path, lag: int, record_property: Call
     """What it is worth: the same film with the boxes of the newest analysis in each picture."""
     frames = film(11, "street")
     found = overlaps(recorded_with_the_newest(tmp_path, frames, 6, lag), frames, 6)
-    say(record_property, place="street", analysed=5, lag=lag, objects=len(found), iou=float(np.mean(found)))
-    assert np.mean(found) < 0.88
+    say(record_property, place="street", analysed=5, lag=lag, objects=len(found), iou=mean_of(found))
+    assert mean_of(found) < 0.88
 
 
 def say(record_property: Callable[[str, object], None], **figures: object) -> None:
