@@ -28,10 +28,11 @@ from edgecam.composition import (
     model_folders,
     with_display,
 )
-from edgecam.condition import gather
+from edgecam.condition import detector_losses, gather
 from edgecam.config import Config
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.health.facts import Facts
+from edgecam.health.services import Health
 from edgecam.housekeeping import HousekeepingWorker
 from edgecam.journal import Journal
 from edgecam.models import resolve
@@ -86,6 +87,7 @@ class App:
         self.display = display
         self.messaging = messaging
         self.housekeeping = housekeeping
+        self.health: Health | None = None
         self.services: list[Worker] = [*([messaging.publisher] if messaging else []), *filter(None, [housekeeping])]
         self.supervision = Supervision([])
         self.on_hangup: Callable[[], None] | None = None
@@ -146,7 +148,7 @@ class App:
 
     def facts(self) -> Facts:
         """How everything is now."""
-        facts = gather(self.pipelines, self.messaging, self.housekeeping, self._folder)
+        facts = gather(self.pipelines, self.messaging, self.housekeeping, self._folder, self.health)
         hung = [f"{name} hangs" for name in self.supervision.hung]
         return replace(facts, troubles=[*facts.troubles, *hung]) if hung else facts
 
@@ -255,5 +257,6 @@ def build(config: Config, clock: Clock) -> App:
     ]
     housekeeping = build_housekeeping(config, clock, changed.set)
     app = App(pipelines, changed, display, messaging, housekeeping, folder=config.data_dir)
-    app.services += [inference] if inference else []
+    app.health = Health(config, app.facts, lambda: detector_losses(app.pipelines), clock, changed.set)
+    app.services += [*([inference] if inference else []), *app.health.workers]
     return app

@@ -30,6 +30,7 @@ from edgecam.sinks.display import DisplaySink
 from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
+from edgecam.switches import Switches
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
 
@@ -76,8 +77,18 @@ def build_parts(
         overlay=build_overlay(config),
         clock=clock,
         caution="rendered scenes only" if model.note else "",
+        switches=build_switches(config),
         open_limit=config.edgetpu.open_timeout + Worker.open_limit,
     )
+
+
+def build_switches(config: Config) -> Switches:
+    """The switches of one camera; off for good is what nothing stands behind."""
+    behind = {
+        "recordings": config.clips.enabled or config.continuous.enabled or config.video.enabled,
+        "snapshots": config.snapshots.enabled,
+    }
+    return Switches(absent=[name for name, there in behind.items() if not there])
 
 
 def build_rules(config: Config, name: str, camera: CameraConfig, clock: Clock) -> EventRules:
