@@ -200,8 +200,9 @@ class TestPictures:
         content = tiny_models.heads((96, 64), {"one": (1, 126, 34)})
         path = written(tmp_path, content, replace(nanodet(), resize="letterbox"))
         pictures = [speckled(80, 40), speckled(30, 90), speckled(96, 64)]
+        with TfliteDetector(path) as plain:
+            apart = [plain.detect(picture) for picture in pictures]
         with kind(path) as detector:
-            apart = [detector.detect(picture) for picture in pictures]
             together: list[list[Detection]] = []
             waiting = list(pictures)
             while len(together) < len(pictures):
