@@ -36,7 +36,7 @@ class DiskWorker(Worker):
     """Runs jobs in order. The first one that fails with an OSError is the last: those behind it are forgotten, and the
     next call raises that error, once; then jobs are taken again.
 
-    `do`, `drain`, `close` and `lag` are for the one thread that owns it; the jobs run in this one.
+    `do`, `drain` and `close` are for the one thread that owns it; the jobs run in this one.
     """
 
     def __init__(
@@ -58,12 +58,6 @@ class DiskWorker(Worker):
         self._patient = True
         self._closed = False
         self._said = False
-
-    @property
-    def lag(self) -> float:
-        """Seconds that the oldest job has waited, 0 where none does."""
-        with self._changed:
-            return self._lag()
 
     @property
     def waiting_bytes(self) -> int:
