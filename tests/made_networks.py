@@ -238,10 +238,13 @@ def nanodet_onnx(path: Path, size: int = 64, bins: int = 11, classes: int = 3) -
     nodes.append(
         helper.make_node("Split", [seen, constant("halves", np.int64([8, 8]))], ["left", "right"], "split", axis=1)
     )
-    level, features = "right", []
+    level, features = plain("Concat", ["left", convolution("right", "half", (8, 8), 1)], "whole", axis=1), []
     for stride in (8, 16, 32, 64):
         level = plain(
-            "LeakyRelu", [convolution(level, f"down{stride}", (8, 8), stride=2)], f"down{stride}.a", alpha=0.1
+            "LeakyRelu",
+            [convolution(level, f"down{stride}", (16 if level == "whole" else 8, 8), stride=2)],
+            f"down{stride}.a",
+            alpha=0.1,
         )
         features.append(level)
     scales = constant("scales", np.float32([1, 1, 2, 2]))

@@ -77,10 +77,8 @@ def convert(source: Source, output: Path, recipe: Recipe) -> Path:
 
 def with_sloped_relus(network: Graph) -> Graph:
     """The network with its leaky ReLUs as the Edge TPU has them."""
-    return replace(
-        network,
-        nodes=tuple(replace(node, op="SlopedRelu") if node.op == "LeakyRelu" else node for node in network.nodes),
-    )
+    nodes = (replace(node, op="SlopedRelu") if node.op == "LeakyRelu" else node for node in network.nodes)
+    return replace(network, nodes=tuple(nodes))
 
 
 def _read(path: Path) -> Graph:
