@@ -191,6 +191,64 @@ def test_a_nanodet_for_the_edge_tpu_has_no_leaky_relu(tmp_path: Path, pictures: 
     assert (file.inputs[0].scale, file.inputs[0].zero_point) == (pytest.approx(1.0), 0)
 
 
+def corrupt(folder: Path, kind: str) -> list[str]:
+    """The arguments for a source that is damaged, or none of its kind."""
+    if kind.startswith("graph"):
+        path = folder / "graph.pb"
+        frozen_graph(path)
+        content = path.read_bytes()
+        path.write_bytes(content[:-7] if kind == "graph cut" else b"" if kind == "graph empty" else content)
+        return ["tf1-ssd", str(path)] + (["--input-array", "image"] if kind == "graph input" else [])
+    if kind.startswith("saved"):
+        saved_model(folder / "it")
+        damaged = folder / "it" / "saved_model.pb"
+        damaged.write_bytes(damaged.read_bytes()[:-100] if kind == "saved cut" else b"no model")
+        return ["tf2-ssd", str(folder / "it")]
+    if kind.startswith("onnx"):
+        path = folder / "it.onnx"
+        nanodet_onnx(path)
+        content = path.read_bytes()
+        path.write_bytes({"onnx cut": content[:-50], "onnx empty": b"", "onnx text": b"no model"}[kind])
+        return ["nanodet", str(path)]
+    path = folder / "model.json"
+    content = raw_graph(fused=False)
+    tfjs_model(path, content, ["boxes", "scores"])
+    if kind == "tfjs operation":
+        path.write_text(path.read_text().replace("Conv2D", "Conv7D"))
+    return ["nanodet" if kind == "tfjs other" else "tfjs", str(path)] + (
+        ["--outputs", "gone"] if kind == "tfjs output" else []
+    )
+
+
+CORRUPT = {
+    "graph cut": "graph.pb",
+    "graph empty": "no operations",
+    "graph input": "--input-array",
+    "onnx cut": "damaged, or no ONNX",
+    "onnx empty": "damaged, or no ONNX",
+    "onnx text": "damaged, or no ONNX",
+    "saved cut": "damaged, or no SavedModel",
+    "saved text": "damaged, or no SavedModel",
+    "tfjs operation": "model.json",
+    "tfjs other": "one picture [1, 3, height, width]",
+    "tfjs output": "gone",
+}
+
+
+@pytest.mark.parametrize("kind", CORRUPT)
+def test_corrupt_sources_are_refused_in_one_line(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = corrupt(tmp_path, kind)
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    assert command_line.main([*arguments, "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    *steps, last = said.err.splitlines()
+    assert CORRUPT[kind] in last
+    assert all(step.endswith("model …") for step in steps)
+    assert said.out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_finished_steps_are_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nanodet_onnx(tmp_path / "g.onnx")
     arguments = ["nanodet", tmp_path / "g.onnx", "-o", tmp_path / "out", "--work", tmp_path / "work"]

@@ -65,7 +65,8 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def _clear(part: Path, folders: Sequence[Path]) -> None:
-    part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        part.unlink()
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
