@@ -152,6 +152,61 @@ class TestFinishedDetections:
         assert found[0].bbox == pytest.approx((0.2, 0.1, 0.4, 0.3))
 
 
+class TestStating:
+    """`edgecam models form`."""
+
+    def stated(self, folder: Path, *arguments: str) -> int:
+        path = written(folder, tiny_models.heads((32, 32), {"one": (1, 21, 60)}))
+        return cli.main(["models", "form", str(path), "--to", str(folder / "stated.tflite"), *arguments])
+
+    def test_a_copy_of_the_model_states_its_form(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        asked = [
+            "--resize",
+            "letterbox",
+            "--option",
+            "bins=11",
+            "--option",
+            "strides=[8,16,32]",
+            "--option",
+            "scores=logits",
+        ]
+        assert self.stated(tmp_path, "--family", "nanodet", *asked) == 0
+        assert "stated.tflite: nanodet, as stated" in capsys.readouterr().out
+        file = ModelFile.load(tmp_path / "stated.tflite")
+        options = {"bins": 11, "strides": [8, 16, 32], "scores": "logits"}
+        assert file.stated_form == ModelForm("nanodet", "letterbox", options)
+        assert models.classes_of(file) == 16
+        assert ModelFile.load(tmp_path / "tiny.tflite").stated_form is None
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["--family", "yolo"], "tiny.tflite: family 'yolo' is not known: one of ssd-postprocess"),
+            (["--family", "nanodet", "--resize", "crop"], "resize 'crop': one of stretch, letterbox is wanted"),
+            (["--family", "nanodet", "--option", "bins"], "option 'bins': NAME=VALUE is wanted, as in bins=11"),
+            (
+                ["--family", "nanodet", "--option", "bins=9"],
+                "tiny.tflite: nanodet: outputs of [1, 21, 60] do not fit 9",
+            ),
+            (["--family", "nanodet", "--option", "bins=NaN"], "options {'bins': nan}"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_and_nothing_left_behind(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+    ) -> None:
+        assert self.stated(tmp_path, *arguments) == 1
+        said = capsys.readouterr().err
+        assert complaint in said
+        assert said.count("\n") == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["tiny.tflite"]
+
+    def test_a_place_that_cannot_be_written_to_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.stated(tmp_path, "--to", str(tmp_path / "no" / "m.tflite"), "--family", "nanodet") == 1
+        assert "no/m.tflite: cannot be written (No such file or directory)" in capsys.readouterr().err
+
+
 def encoder(size: tuple[int, int], **options: bool) -> PictureEncoder:
     return PictureEncoder(size, RAW, **options)
 

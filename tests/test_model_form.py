@@ -15,6 +15,8 @@ from edgecam.errors import ModelError
 from edgecam.modelfile import ModelFile, ModelForm
 from edgecam.modelfile.form import write_form
 
+pytestmark = pytest.mark.any_runtime
+
 NANODET = ModelForm("nanodet", "letterbox", {"strides": [8, 16, 32], "bins": 8, "mean": [0.0], "scores": "sigmoid"})
 
 values = st.recursive(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecam.families.suppression import LIMIT, best, suppressed
 from edgecam.types import BBox
+
+pytestmark = pytest.mark.any_runtime
 
 # Few different edges and scores, so that boxes often coincide, touch, are empty, and score the same.
 edges = st.sampled_from([0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0])

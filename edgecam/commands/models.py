@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from edgecam import console
+from edgecam.commands import model_form
 from edgecam.commands.options import JsonOption
 
-commands = typer.Typer(help="List models, describe one, or pull published ones.")
+commands = typer.Typer(help="List models, describe one, pull published ones, or state the form of your own.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    model_form.register(commands)
     app.add_typer(commands, name="models")
 
 

@@ -47,7 +47,7 @@ class ModelForm:
         stated = {"version": _VERSION, "family": self.family, "resize": self.resize, "options": dict(self.options)}
         try:
             return json.dumps(stated, sort_keys=True, allow_nan=False).encode()
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"options {self.options!r}: {error}") from error
 
     @classmethod
