@@ -60,11 +60,14 @@ class ShowNewKeys(Step):
 
     def _new(self) -> list[str]:
         target = self._target
-        owners = target.host.path(CONFIG)
-        if target.previous in {None, target.name} or not owners.is_file():
+        if target.previous in {None, target.name}:
+            return []
+        try:
+            owners = target.host.path(CONFIG).read_text(encoding="utf-8")
+        except (FileNotFoundError, PermissionError):  # a dry run may be anybody's
             return []
         before = shipped(target.host, str(target.previous), "data/edgecam.toml") or ""
-        return new_keys(self._default, before, owners.read_text(encoding="utf-8"))
+        return new_keys(self._default, before, owners)
 
 
 def found_cameras(listing: str) -> Iterator[tuple[str, str, str]]:

@@ -196,8 +196,10 @@ class CheckConfig(Step):
         if done.code:
             for line in done.output.splitlines():
                 host.tell(f"  {line}")
-            kind = EdgecamError if self._target.previous else Unfinished
-            raise kind(f"{self._config}: edgecam {self._target.source.version} does not take it: mend it, then again")
+            message = f"{self._config}: edgecam {self._target.source.version} does not take it: mend it, then again"
+            if self._target.previous:
+                raise EdgecamError(f"{message}; {self._target.previous} is in use, as before")
+            raise Unfinished(message)
 
 
 class RunDoctor(Step):
