@@ -15,6 +15,7 @@ from edgecam.config.health import MetricsSection, StatusSection
 from edgecam.config.mqtt import MqttSection
 from edgecam.config.retention import RetentionSection
 from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, TpuChoice, refusal
+from edgecam.config.web import WebSection
 
 
 class DetectorSection(Section):
@@ -146,6 +147,7 @@ class Config(Section):
     mqtt: MqttSection = Field(default=MqttSection(), validate_default=True)
     status: StatusSection = StatusSection()
     metrics: MetricsSection = MetricsSection()
+    web: WebSection = WebSection()
     pipeline: PipelineSection = PipelineSection()
     cameras: dict[Name, CameraConfig] = Field(default={}, description="The cameras, by name: [cameras.front].")
 
