@@ -19,10 +19,11 @@ LAYERS = [
         "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tracker", "turns", "yuv",
         "zones",
     },
-    {"backlog", "clip_store", "event_store", "journal", "journal_schema", "outbox", "outlet", "spool", "supervision",
+    {"backlog", "clip_store", "event_search", "event_store", "journal", "journal_schema", "outbox", "outlet", "spool", "supervision",
      "systemd", "worker"},
-    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_upkeep", "health",
-     "housekeeping", "inference", "mqtt", "output", "publisher", "recording", "sinks", "storing", "testing", "thinning"},
+    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep", "health",
+     "housekeeping", "inference", "mqtt", "output", "publisher", "recording", "sinks", "storing", "testing", "thinning",
+     "web"},
     {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging", "pipeline",
      "reloading", "service"},
     {"__main__", "cli", "commands", "console"},
@@ -30,6 +31,7 @@ LAYERS = [
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
 LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt", "recording"}
+WEB_LIBRARIES = {"argon2", "fastapi", "starlette", "tomlkit", "uvicorn", "websockets"}
 DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "paho", "picamera2", "pygame", "tflite_runtime"}
 THREADS = {"capture", "detection", "housekeeping", "inference", "output", "publisher", "storing"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -72,6 +74,12 @@ def test_every_module_has_a_room_and_imports_point_down(module: Path) -> None:
 def test_device_libraries_stay_in_their_rooms(module: Path) -> None:
     libraries = {name.split(".")[0] for name in imports_of(module)} & DEVICE_LIBRARIES
     assert not libraries or room_of(module) in LIBRARY_ROOMS
+
+
+@pytest.mark.parametrize("module", MODULES, ids=module_id)
+def test_the_libraries_of_the_web_stay_in_its_room(module: Path) -> None:
+    libraries = {name.split(".")[0] for name in imports_of(module)} & WEB_LIBRARIES
+    assert not libraries or room_of(module) == "web"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=module_id)
