@@ -45,10 +45,10 @@ def class_kernel() -> NDArray[np.float32]:
     kernel = np.zeros((PARTS, PARTS, 3, 3), np.float32)
     kernel[..., 1] = 8 / 3
     kernel[:, :, 0, 2], kernel[:, :, 1, 2], kernel[:, :, 2, 2] = 4, -2, -2
-    return kernel / PARTS**2
+    return np.asarray(kernel / PARTS**2, np.float32)
 
 
-CLASS_BIAS = np.float32([-8, -3, -4])
+CLASS_BIAS = np.array([-8, -3, -4], np.float32)
 
 
 def box_kernel() -> NDArray[np.float32]:
@@ -232,11 +232,13 @@ def nanodet_onnx(path: Path, size: int = 64, bins: int = 11, classes: int = 3) -
     stem = plain("LeakyRelu", [convolution("image", "stem", (3, 8), stride=2)], "stem.a", alpha=0.1)
     seen = plain("MaxPool", [stem], "pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     joined = plain("Concat", [seen, convolution(seen, "side", (8, 8), group=8)], "pair", axis=1)
-    grouped = plain("Reshape", [joined, constant("apart", np.int64([1, 2, 8, 16, 16]))], "grouped")
+    grouped = plain("Reshape", [joined, constant("apart", np.array([1, 2, 8, 16, 16], np.int64))], "grouped")
     swapped = plain("Transpose", [grouped], "swapped", perm=[0, 2, 1, 3, 4])
-    seen = plain("Reshape", [swapped, constant("together", np.int64([1, -1, 16, 16]))], "shuffled")
+    seen = plain("Reshape", [swapped, constant("together", np.array([1, -1, 16, 16], np.int64))], "shuffled")
     nodes.append(
-        helper.make_node("Split", [seen, constant("halves", np.int64([8, 8]))], ["left", "right"], "split", axis=1)
+        helper.make_node(
+            "Split", [seen, constant("halves", np.array([8, 8], np.int64))], ["left", "right"], "split", axis=1
+        )
     )
     level, features = plain("Concat", ["left", convolution("right", "half", (8, 8), 1)], "whole", axis=1), []
     for stride in (8, 16, 32, 64):
@@ -247,7 +249,7 @@ def nanodet_onnx(path: Path, size: int = 64, bins: int = 11, classes: int = 3) -
             alpha=0.1,
         )
         features.append(level)
-    scales = constant("scales", np.float32([1, 1, 2, 2]))
+    scales = constant("scales", np.array([1, 1, 2, 2], np.float32))
     up = plain("Resize", [features[1], "", scales], "up", mode="linear", coordinate_transformation_mode="half_pixel")
     features[0] = plain("Add", [features[0], up], "merged")
     flat = []
@@ -256,7 +258,11 @@ def nanodet_onnx(path: Path, size: int = 64, bins: int = 11, classes: int = 3) -
         boxes = convolution(feature, f"reg{number}", (8, 4 * bins), 1)
         pair = plain("Concat", [scores, boxes], f"level{number}", axis=1)
         flat.append(
-            plain("Reshape", [pair, constant(f"flat{number}", np.int64([1, classes + 4 * bins, -1]))], f"f{number}")
+            plain(
+                "Reshape",
+                [pair, constant(f"flat{number}", np.array([1, classes + 4 * bins, -1], np.int64))],
+                f"f{number}",
+            )
         )
     plain("Transpose", [plain("Concat", flat, "all", axis=2)], "output", perm=[0, 2, 1])
     value = helper.make_tensor_value_info

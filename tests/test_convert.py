@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tiny_models import classifier, detector
 
 from edgecam.errors import InputError, ModelError
@@ -60,7 +61,7 @@ Compilation succeeded!
 
 def made_tfjs(folder: Path, *, shards: int = 1, **changes: Any) -> Path:
     """A TensorFlow.js model with a weight of each kind of storage; `changes` of the document."""
-    weights = [
+    weights: list[dict[str, Any]] = [
         {"name": "float", "shape": [2], "dtype": "float32"},
         {"name": "half", "shape": [2], "dtype": "float32", "quantization": {"dtype": "float16"}},
         {
@@ -77,15 +78,16 @@ def made_tfjs(folder: Path, *, shards: int = 1, **changes: Any) -> Path:
         },
         {"name": "axis", "shape": [], "dtype": "int32"},
     ]
-    parts = [np.float32([1.5, -2]), np.float16([0.5, 4]), np.uint8([0, 2, 255]), np.uint16([65535]), np.int32(3)]
+    parts: list[NDArray[Any]] = [np.array([1.5, -2], np.float32), np.array([0.5, 4], np.float16)]
+    parts += [np.array([0, 2, 255], np.uint8), np.array([65535], np.uint16), np.array(3, np.int32)]
     data = b"".join(part.tobytes() for part in parts)
     step = -(-len(data) // shards)
     names = [f"shard{number}.bin" for number in range(shards)]
     for number, name in enumerate(names):
         (folder / name).write_bytes(data[number * step : (number + 1) * step])
-    nodes = [{"name": weight["name"], "op": "Const"} for weight in weights]
+    nodes: list[dict[str, Any]] = [{"name": weight["name"], "op": "Const"} for weight in weights]
     nodes += [{"name": "image", "op": "Placeholder"}, {"name": "twice", "op": "Mul", "input": ["image", "float"]}]
-    document = {"format": "graph-model", "modelTopology": {"node": nodes}}
+    document: dict[str, Any] = {"format": "graph-model", "modelTopology": {"node": nodes}}
     document["weightsManifest"] = [{"paths": names, "weights": weights}]
     (folder / "model.json").write_text(json.dumps(document | changes))
     return folder / "model.json"
