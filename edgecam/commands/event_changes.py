@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +22,9 @@ from edgecam.commands.options import (
 )
 from edgecam.commands.selecting import Selection, selected
 from edgecam.errors import InputError
+
+if TYPE_CHECKING:
+    from edgecam.event_removal import Removed
 
 AT_A_TIME = 20
 """Events deleted in one go: whoever records waits no longer than for that."""
@@ -83,45 +85,19 @@ def delete(  # noqa: PLR0913, PLR0917 (the options of the command)
     question = f"Delete {len(over)} {'events' if len(over) > 1 else 'event'} with clips and snapshots?"
     if not yes and not typer.confirm(question, err=True):
         raise typer.Abort
-    deleted, clips, freed = _delete(path, over, favourites=bool(wanted.event_ids))
-    console.say(f"{deleted} events and {clips} clips deleted, {freed / 1e6:.1f} MB freed")
+    removed = _delete(path, over, favourites=bool(wanted.event_ids))
+    freed = f"{removed.freed_bytes / 1e6:.1f} MB freed"
+    console.say(f"{removed.events} events and {removed.clips} clips deleted, {freed}")
 
 
-def _delete(journal: Path, events: list[dict[str, Any]], *, favourites: bool) -> tuple[int, int, int]:
-    """Delete events: their clips and pictures first, so that nothing is left that nobody knows of."""
-    from edgecam.clip_files import delete as delete_clips
+def _delete(journal: Path, events: list[dict[str, Any]], *, favourites: bool) -> Removed:
     from edgecam.clip_store import ClipStore
+    from edgecam.event_removal import Removed, remove_events
 
-    deleted, clips, freed = 0, 0, 0
+    removed = Removed()
     with ClipStore(journal) as store, console.progress("deleting", len(events)) as advance:
         for first in range(0, len(events), AT_A_TIME):
-            batch = {event["id"]: event for event in events[first : first + AT_A_TIME]}
-            found = {clip.clip_id: clip for event_id in batch for clip in store.of_event(event_id)}
-            if not favourites:
-                spared = [clip_id for clip_id, clip in found.items() if clip.kept]
-                batch = _without(batch, [event for clip_id in spared for event in store.events_of(clip_id)])
-            alone = [clip_id for clip_id in found if set(store.events_of(clip_id)) <= batch.keys()]
-            claimed = store.claim(alone, favourites=favourites)
-            freed += delete_clips(store, journal.parent, claimed)
-            freed += sum(_delete_snapshot(event) for event in batch.values())
-            store.forgotten(batch)
-            clips += len(claimed)
-            deleted += len(batch)
+            batch = events[first : first + AT_A_TIME]
+            removed += remove_events(store, journal.parent, batch, favourites=favourites)
             advance(len(batch))
-    return deleted, clips, freed
-
-
-def _without(batch: dict[str, Any], spared: list[str]) -> dict[str, Any]:
-    return {event_id: event for event_id, event in batch.items() if event_id not in spared}
-
-
-def _delete_snapshot(event: dict[str, Any]) -> int:
-    """Delete an event's picture; returns how many bytes that frees."""
-    path = Path(event.get("snapshot") or "")
-    if path.suffix != ".jpg":
-        return 0
-    with suppress(OSError):
-        size = path.stat().st_size
-        path.unlink()
-        return size
-    return 0
+    return removed

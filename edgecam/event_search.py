@@ -1,0 +1,177 @@
+"""The event search: which events match, newest first, with what is known of their clips; for readers alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecam.journal_schema import JournalFile, pragma
+
+_SHOWN = "FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = events.id AND NOT leaving"
+_HAS_CLIP = f"EXISTS (SELECT 1 {_SHOWN})"
+_KEPT = f"EXISTS (SELECT 1 {_SHOWN} AND kept)"
+_GROWS = f"EXISTS (SELECT 1 {_SHOWN} AND clips.end_time IS NULL)"
+_SELECT = f"SELECT events.rowid, data, end_time, snapshot, cut, {_HAS_CLIP}, {_KEPT}, {_GROWS} FROM events"  # noqa: S608 (constants)
+_DAYS = """
+    SELECT date(start_time, 'unixepoch', 'localtime') AS day, count(*) FROM events
+    {} GROUP BY day HAVING day IS NOT NULL ORDER BY day
+"""
+AT_ONCE = 500
+"""Ids in one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for. Empty lists and None ask for nothing; `after` and `before`, Unix seconds, speak of the start
+    and are not included. An event is found in a zone if its object was in one of them at any time."""
+
+    cameras: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    after: float | None = None
+    before: float | None = None
+    has_clip: bool | None = None
+    has_snapshot: bool | None = None
+    kept: bool | None = None
+    in_progress: bool | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """One event as the journal has it.
+
+    `place` is its row's number: later events have higher ones. `document` is that of its last message, its `end_time`
+    as things are now. `cut` says why it has no proper end. It has a clip from the moment one has begun, which may still
+    grow; it is `kept` if one of them is a favourite.
+    """
+
+    place: int
+    document: Mapping[str, Any]
+    snapshot: str | None
+    cut: str | None
+    has_clip: bool
+    kept: bool
+    clip_grows: bool
+
+    @property
+    def event_id(self) -> str:
+        """Its id."""
+        return str(self.document["id"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the object is gone."""
+        return self.document["end_time"] is not None
+
+
+class EventSearch(JournalFile):
+    """Looks for events in the journal's file, through a connection of its own that writes nothing.
+
+    Errors are InputError. Used by the thread that opened it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, read_only=True)
+
+    def search(self, wanted: Wanted, limit: int) -> list[FoundEvent]:
+        """The newest events that match, by their start, at most so many."""
+        conditions, values = _conditions(wanted)
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        # By start, whatever else is asked for: the "+" keeps SQLite from sorting all events of a camera instead.
+        return self._found(f"{where} ORDER BY start_time DESC, events.rowid DESC LIMIT ?", *values, limit)
+
+    def event(self, event_id: str) -> FoundEvent | None:
+        """The event of exactly this id; None where there is none."""
+        return next(iter(self._found("WHERE id = ?", event_id)), None)
+
+    def events(self, event_ids: Iterable[str]) -> list[FoundEvent]:
+        """The events of these ids, those that there are, in the order of recording."""
+        ids, found = list(event_ids), list[FoundEvent]()
+        for first in range(0, len(ids), AT_ONCE):
+            part = ids[first : first + AT_ONCE]
+            found += self._found(f"WHERE id IN ({_marks(part)})", *part)
+        return sorted(found, key=lambda event: event.place)
+
+    def open_events(self, limit: int) -> list[FoundEvent]:
+        """The newest events that are not over, in the order of recording."""
+        return self._found("WHERE end_time IS NULL ORDER BY events.rowid DESC LIMIT ?", limit)[::-1]
+
+    def recorded_since(self, place: int, limit: int) -> list[FoundEvent]:
+        """The next events that were recorded for the first time behind `place`, in that order."""
+        return self._found("WHERE events.rowid > ? ORDER BY events.rowid LIMIT ?", place, limit)
+
+    def last_place(self) -> int:
+        """The place of the newest event; 0 where there is none."""
+        with self._faults():
+            return int(self._opened.execute("SELECT coalesce(max(rowid), 0) FROM events").fetchone()[0])
+
+    def version(self) -> int:
+        """A number that changes whenever another connection has changed the file: to ask costs next to nothing."""
+        with self._faults():
+            return pragma(self._opened, "data_version")
+
+    def days(self, camera: str | None = None) -> list[tuple[str, int]]:
+        """The local dates ("2026-11-21") on which events began, oldest first, and how many."""
+        condition, values = ("WHERE camera = ?", (camera,)) if camera is not None else ("", ())
+        with self._faults():
+            return [(day, count) for day, count in self._opened.execute(_DAYS.format(condition), values)]
+
+    def _found(self, condition: str, *values: object) -> list[FoundEvent]:
+        with self._faults():
+            return [_event(*row) for row in self._opened.execute(f"{_SELECT} {condition}", values)]
+
+
+def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    """The conditions of a search and their values."""
+    pairs = [*_ranges(wanted)]
+    for column, several in (("camera", wanted.cameras), ("label", wanted.labels)):
+        if several:
+            pairs.append((f"+{column} IN ({_marks(several)})", several))
+    if wanted.zones:
+        names = tuple(json.dumps(zone, ensure_ascii=False) for zone in wanted.zones)
+        pairs.append((f"({' OR '.join(['instr(zones, ?)'] * len(names))})", names))
+    flags = {
+        _HAS_CLIP: wanted.has_clip,
+        _KEPT: wanted.kept,
+        "snapshot IS NOT NULL": wanted.has_snapshot,
+        "end_time IS NULL": wanted.in_progress,
+    }
+    pairs += [
+        (condition if flag else f"NOT ({condition})", ()) for condition, flag in flags.items() if flag is not None
+    ]
+    return [condition for condition, _ in pairs], [value for _, values in pairs for value in values]
+
+
+def _ranges(wanted: Wanted) -> Iterator[tuple[str, tuple[object, ...]]]:
+    bounds = {
+        "start_time > ?": wanted.after,
+        "start_time < ?": wanted.before,
+        "top_score >= ?": wanted.min_score,
+        "top_score <= ?": wanted.max_score,
+    }
+    for condition, value in bounds.items():
+        if value is not None:
+            yield condition, (value,)
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _event(
+    place: int,
+    data: str,
+    end_time: float | None,
+    snapshot: str | None,
+    cut: str | None,
+    has_clip: int,
+    kept: int,
+    grows: int,
+) -> FoundEvent:
+    document = json.loads(data) | {"end_time": end_time}
+    return FoundEvent(place, document, snapshot, cut, bool(has_clip), bool(kept), bool(grows))
