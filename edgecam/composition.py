@@ -78,7 +78,7 @@ def build_parts(
         clock=clock,
         caution="rendered scenes only" if model.note else "",
         switches=build_switches(config),
-        open_limit=config.edgetpu.open_timeout + Worker.open_limit,
+        open_limit=open_limit(config),
     )
 
 
@@ -122,7 +122,16 @@ def build_detector(config: Config, model: Model) -> Detector:
 
 def build_inference(config: Config, model: Model, on_exit: Callable[[], None]) -> InferenceWorker | None:
     """What lends one detector to several cameras; None for a single one, which has it to itself. Raises ModelError."""
-    return InferenceWorker(build_detector(config, model), on_exit) if len(config.enabled_cameras) > 1 else None
+    if len(config.enabled_cameras) <= 1:
+        return None
+    worker = InferenceWorker(build_detector(config, model), on_exit)
+    worker.open_limit = open_limit(config)
+    return worker
+
+
+def open_limit(config: Config) -> float:
+    """Seconds that a thread may take to open the detector: beyond it, it hangs."""
+    return config.edgetpu.open_timeout + Worker.open_limit
 
 
 def build_overlay(config: Config) -> Overlay | None:
