@@ -240,6 +240,7 @@ def test_the_installer_runs_on_a_bare_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.any_runtime
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(os.environ.get("EDGECAM_LABS") != "1", reason="a real release takes a minute: EDGECAM_LABS=1")
 @pytest.mark.skipif(sys.version_info[:2] not in {(3, 11), (3, 13)}, reason="there are locks for Python 3.11 and 3.13")
 def test_a_real_release_runs_and_installs_itself_elsewhere(tmp_path: Path) -> None:
