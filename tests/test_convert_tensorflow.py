@@ -25,6 +25,7 @@ from made_networks import (
 )
 from numpy.typing import NDArray
 
+from edgecam.detectors.tflite import TfliteDetector
 from edgecam.modelfile import ModelFile
 
 if find_spec("tensorflow") is None:
@@ -38,6 +39,18 @@ command_line, quantising, nanodet = (
 litert = import_module("ai_edge_litert.interpreter")
 
 BRIGHT, RED = (2, 3), (6, 1)
+#: How the heads of `raw_graph` are read.
+HEADS = {
+    "scores": "sigmoid",
+    "anchors": {
+        "kind": "ssd",
+        "feature_maps": [[PARTS, PARTS]],
+        "scales": [1 / PARTS],
+        "aspect_ratios": [1.0],
+        "interpolated_scale_aspect_ratio": 0,
+        "reduce_boxes_in_lowest_layer": False,
+    },
+}
 
 
 def outputs(path: Path, image: NDArray[Any]) -> list[NDArray[Any]]:
@@ -100,6 +113,7 @@ def test_a_frozen_graph_with_mobiledets_recipe(tmp_path: Path, labels: Path) -> 
     assert detections(made, picture(BRIGHT, RED)) == [(0, BRIGHT), (1, RED)]
     assert outputs(made, picture(BRIGHT, RED))[2][0, :2] == pytest.approx([0.97, 0.97], abs=0.03)
     assert made.with_suffix(".txt").read_text() == "bright\nred\n"
+    assert seen(made, picture(BRIGHT, RED)) == {"bright": BRIGHT, "red": RED}
     assert file.stated_form is not None
     assert file.stated_form.family == "ssd-postprocess"
 
@@ -133,6 +147,7 @@ def test_a_saved_model(tmp_path: Path, pictures: Path, labels: Path, kind: str, 
     given = image / 127.5 - 1 if kind == "none" else image.astype(np.int16) + zero_point
     assert file.inputs[0].dtype == ("float32" if kind == "none" else kind)
     assert detections(made, np.asarray(given)) == [(0, BRIGHT), (1, RED)]
+    assert seen(made, image) == {"bright": BRIGHT, "red": RED}
 
 
 @pytest.mark.parametrize("weight_bytes", [1, 2, 4])
@@ -146,14 +161,22 @@ def test_a_tensorflow_js_model_in_two_shards(tmp_path: Path, weight_bytes: int) 
     assert {tuple(place) for place in np.argwhere(best > 0.5).tolist()} == {BRIGHT, RED}
 
 
-def test_a_tensorflow_js_model_in_integers_with_a_form(tmp_path: Path, pictures: Path) -> None:
+def test_a_tensorflow_js_model_in_integers_with_a_form(tmp_path: Path, pictures: Path, labels: Path) -> None:
     tfjs_model(tmp_path / "model.json", raw_graph(fused=False), ["boxes", "scores"])
-    (tmp_path / "form.json").write_text(json.dumps({"family": "ssd", "options": {"scores": "sigmoid"}}))
-    options = ["-q", "uint8", "--calibrate", pictures, "--pictures", 12, "--form", tmp_path / "form.json"]
-    file = ModelFile.load(run("tfjs", tmp_path / "model.json", "-o", tmp_path / "out", *options))
+    (tmp_path / "form.json").write_text(json.dumps({"family": "ssd-heads", "options": HEADS}))
+    options = ["-q", "uint8", "--calibrate", pictures, "--pictures", 12, "--form", tmp_path / "form.json", "-l", labels]
+    made = run("tfjs", tmp_path / "model.json", "-o", tmp_path / "out", *options)
+    file = ModelFile.load(made)
     assert {tensor.dtype for tensor in (*file.inputs, *file.outputs)} == {"uint8"}
-    assert file.stated_form is not None
-    assert file.stated_form.options == {"scores": "sigmoid"}
+    assert seen(made, picture(BRIGHT, RED)) == {"bright": BRIGHT, "red": RED}
+
+
+def seen(path: Path, image: NDArray[np.uint8]) -> dict[str, tuple[int, int]]:
+    """The part of the picture where edgecam's own detector sees each label."""
+    with TfliteDetector(path, score_floor=0.3) as detector:
+        found = detector.detect(image)
+    centers = {each.label: each.bbox.center for each in found}
+    return {label: (int(y * PARTS), int(x * PARTS)) for label, (x, y) in centers.items()}
 
 
 def test_a_nanodet_of_the_g_form_from_onnx(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a conversion and return its exit code: 0 fine, 1 failed, 2 usage, 130 interrupted."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     warnings.simplefilter("ignore")
-    for library in ("tensorflow", "absl"):
+    for library in ("tensorflow", "absl", "edgecam"):
         logging.getLogger(library).setLevel(logging.ERROR)
     try:
         code = app(arguments, prog_name="tools/convert", standalone_mode=False)

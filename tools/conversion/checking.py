@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from edgecam.detectors.runtime import find_runtime, without_greeting
+from edgecam.detectors.tflite import TfliteDetector
 from edgecam.errors import ModelError
 from edgecam.modelfile import ModelFile
 
 
 def runs(path: Path) -> str:
-    """What a model does with a grey picture, for people. Raises ModelError where it cannot be read or run."""
+    """What a model takes and gives, for people, once it has run. Raises ModelError where it cannot be read or run."""
     file = ModelFile.load(path)
     if file.compiled_for_edgetpu:
         return "compiled for the Edge TPU"
@@ -31,8 +32,17 @@ def runs(path: Path) -> str:
     written = outputs[-1:] if file.postprocess else outputs
     if not all(np.isfinite(output).all() for output in written if output.dtype.kind == "f"):
         raise ModelError(f"{path.name}: made, but its outputs are no numbers: are the weights of the model sound?")
+    if file.stated_form is not None:
+        _detect(path, file)
     takes = " and ".join(f"{tensor.dtype} {list(tensor.shape)}" for tensor in file.inputs)
     return f"takes {takes}, gives {len(outputs)} outputs, runs on {runtime.name} {runtime.version}"
+
+
+def _detect(path: Path, file: ModelFile) -> None:
+    """Have edgecam's detector read the model's outputs by the form it states. Raises ModelError."""
+    width, height = file.input_size
+    with TfliteDetector(path) as detector:
+        detector.detect(np.full((height, width, 3), 128, np.uint8))
 
 
 def _grey(dtype: type) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edgecam import console
-from edgecam.errors import InputError
+from edgecam.errors import InputError, ModelError
 from edgecam.labels import Labels
 
 
@@ -76,14 +76,27 @@ def write_model(path: Path, content: bytes, labels: Labels | None, check: Callab
     """Write a model and its labels, once `check` has run it; what `check` says is told. Raises what `check` raises."""
     with appearing(path) as part:
         part.write_bytes(content)
+        named = _by_name(check, path)
         # The labels first: a model without its labels would be taken for one with none.
         if labels is None:
-            seen = check(part)
+            seen = named(part)
         else:
             with appearing(path.with_suffix(".txt")) as names:
                 names.write_text("".join(f"{name or '???'}\n" for name in labels.names), encoding="utf-8")
-                seen = check(part)
+                seen = named(part)
     console.say(f"{path}: {len(content)} bytes; {seen}")
+
+
+def _by_name(check: Callable[[Path], str], path: Path) -> Callable[[Path], str]:
+    """The check, with the name that the model is to have in what it complains of."""
+
+    def run(part: Path) -> str:
+        try:
+            return check(part)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(part), str(path)).replace(part.name, path.name)) from error
+
+    return run
 
 
 def _digest(source: Path) -> bytes:
