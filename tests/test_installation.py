@@ -200,6 +200,7 @@ def test_purge_leaves_nothing(machine: Machine, tmp_path: Path) -> None:
     assert {name for name in tree(machine.root) - before if not name.startswith(("proc", "run"))} == set()
     assert not machine.installed
     assert not (machine.root / "etc/passwd").read_text()
+    assert not (machine.root / "etc/sysusers.d").exists()
 
 
 def test_purge_leaves_packages_that_something_else_came_to_need(machine: Machine, tmp_path: Path) -> None:

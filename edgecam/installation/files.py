@@ -103,6 +103,23 @@ class Remove(Step):
         return [place for place in self._places if self._host.path(place).exists() or target_of(self._host.path(place))]
 
 
+class RemoveEmptyFolder(Step):
+    """Delete a folder that came with a file of ours, where nobody else put anything into it."""
+
+    def __init__(self, host: Host, place: str) -> None:
+        self._place = place
+        self._folder = host.path(place)
+
+    def describe(self) -> str:
+        return f"delete the empty folder {self._place}"
+
+    def needed(self) -> bool:
+        return self._folder.is_dir() and not any(self._folder.iterdir())
+
+    def do(self) -> None:
+        self._folder.rmdir()
+
+
 def target_of(link: Path) -> str | None:
     """Where a link points to; None where there is no link."""
     return str(link.readlink()) if link.is_symlink() else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecam.installation import layout
 from edgecam.installation.account import RemoveAccount
-from edgecam.installation.files import Remove
+from edgecam.installation.files import Remove, RemoveEmptyFolder
 from edgecam.installation.host import Host
 from edgecam.installation.installing import alone, host_for, require_root
 from edgecam.installation.packages import PurgePackages, added
@@ -83,6 +83,7 @@ def steps(host: Host, *, purge: bool) -> Iterator[Step]:
     """All steps; the program that runs may be in what is deleted last."""
     yield StopService(host)
     yield Remove(host, layout.UNIT, layout.RULES, layout.SYSUSERS, layout.COMMAND)
+    yield RemoveEmptyFolder(host, str(Path(layout.SYSUSERS).parent))
     if host.has_systemd:
         yield Follow(host, ("systemctl", "daemon-reload"), ("systemctl", "reset-failed", layout.UNIT_NAME))
     if host.path("/run/udev/control").exists():
