@@ -1,1 +1,1 @@
-"""edgecam in the browser: a server with live pictures, an API and pages. Needs the extra "web"; off, none of it runs."""
+"""edgecam in the browser: a server with live pictures, an API and pages. The extra "web"; off, none of it runs."""
