@@ -16,16 +16,18 @@ from edgecam.app import App
 from edgecam.bundled import demo_clip
 from edgecam.composition import announce, build_parts, with_display
 from edgecam.config import Config
-from edgecam.errors import EdgecamError, InputError
+from edgecam.errors import EdgecamError, EndOfStream, InputError
 from edgecam.models import Model, resolve
 from edgecam.pipeline import Pipeline
-from edgecam.ports import Clock, Sink
+from edgecam.ports import Camera, Clock, Sink
 from edgecam.scoring import Tally, tally
 from edgecam.sinks.display import DisplaySink
 from edgecam.sinks.screen import Screen
-from edgecam.types import AnnotatedFrame, BBox
+from edgecam.types import AnnotatedFrame, BBox, Frame
 
 CAMERA = "demo"
+FPS = 25.0
+"""Frames per second of the bundled clip."""
 IOU = 0.5
 
 
@@ -53,6 +55,27 @@ class ScoringSink(Sink):
         self.result += tally(seen, self._truth[annotated.frame.sequence], IOU)
 
 
+class Beginning(Camera):
+    """The first frames of another camera, and no more."""
+
+    def __init__(self, camera: Camera, frames: int) -> None:
+        self.lossless = camera.lossless
+        self._camera = camera
+        self._frames = frames
+
+    def open(self) -> None:
+        self._camera.open()
+
+    def close(self) -> None:
+        self._camera.close()
+
+    def read(self, timeout: float) -> Frame | None:
+        frame = self._camera.read(timeout)
+        if frame is not None and frame.sequence >= self._frames:
+            raise EndOfStream(f"{CAMERA}: {self._frames} frames were asked for")
+        return frame
+
+
 def load_truth(path: Path) -> list[list[TrueObject]]:
     """The clip's ground truth, a list of objects for each frame. Raises InputError."""
     try:
@@ -72,16 +95,20 @@ class Demonstration:
     bundled clip is missing.
     """
 
-    def __init__(self, folder: Path, clock: Clock, screen: Screen | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, screen: Screen | None = None, *, seconds: float | None = None
+    ) -> None:
+        """Of the clip are shown the first `seconds`, all of it where that is None."""
         self.folder = folder
+        self._seconds = seconds
         self._clock = clock
         self._display = DisplaySink(screen, clock) if screen else None
         self._truth = load_truth(demo_clip().with_suffix(".json"))
 
     @property
     def frames(self) -> int:
-        """Frames in the clip."""
-        return len(self._truth)
+        """Frames that are shown."""
+        return len(self._truth) if self._seconds is None else min(len(self._truth), max(1, round(self._seconds * FPS)))
 
     def run(self, tick: Callable[[int], None]) -> dict[str, Any]:
         """Run it; `tick` gets the number of frames written so far. Returns the summary. Raises EdgecamError."""
@@ -110,6 +137,7 @@ class Demonstration:
     def _pipeline(self, config: Config, model: Model, scorer: ScoringSink) -> tuple[Pipeline, threading.Event]:
         changed = threading.Event()
         parts = build_parts(config, CAMERA, config.cameras[CAMERA], model, self._clock)
+        camera = Beginning(parts.camera, self.frames)
         shots = self.folder / "snapshots"
         ways_out = [
             sinks.create("journal", path=self.folder / "edgecam.db", snapshots=shots),
@@ -118,7 +146,9 @@ class Demonstration:
             sinks.create("video", path=self.folder / "annotated.mp4"),
             scorer,
         ]
-        return Pipeline(with_display(replace(parts, sinks=ways_out), self._display), changed.set), changed
+        return Pipeline(
+            with_display(replace(parts, camera=camera, sinks=ways_out), self._display), changed.set
+        ), changed
 
     def _make_room(self) -> None:
         """Remove what an earlier demonstration left, and nothing else. Raises EdgecamError."""

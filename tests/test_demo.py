@@ -11,7 +11,7 @@ import av
 import pytest
 
 from edgecam.bundled import demo_clip
-from edgecam.demonstration import load_truth
+from edgecam.demonstration import FPS, load_truth
 from edgecam.errors import InputError
 
 LIMIT = 600.0
@@ -44,6 +44,19 @@ def test_the_demo_does_the_whole_job_and_is_right(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video)) == frames
     assert len(list((out / "snapshots").rglob("*.jpg"))) == summary["events"]
     assert (out / "mine.txt").exists()
+
+
+def test_a_piece_of_the_demo_is_that_long_and_right(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgecam", "demo", "--out", str(tmp_path / "out"), "--seconds", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["frames_captured"] == summary["frames_written"] == 2 * FPS
+    assert summary["precision"] >= 0.9
+
+
+def test_the_clip_has_the_frame_rate_that_pieces_are_counted_by() -> None:
+    assert json.loads(demo_clip().with_suffix(".json").read_text(encoding="utf-8"))["fps"] == FPS
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ DisplayOption = Annotated[
     bool,
     typer.Option("--display", help="Show it, in a window or on the bare monitor. Keys: q quit, f full screen, space."),
 ]
+SecondsOption = Annotated[
+    float | None, typer.Option("--seconds", metavar="N", min=0.04, help="Only the first so many seconds of the clip.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +25,19 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def demo(out: OutOption = Path("demo-out"), display: DisplayOption = False, as_json: JsonOption = False) -> None:
+def demo(
+    out: OutOption = Path("demo-out"),
+    seconds: SecondsOption = None,
+    display: DisplayOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Run the bundled model on the bundled clip: no hardware, no network, no configuration."""
     from edgecam.clock import SystemClock
     from edgecam.demonstration import Demonstration
     from edgecam.sinks import screen
 
-    demonstration = Demonstration(out, SystemClock(), screen.create(fullscreen=False) if display else None)
+    shown_on = screen.create(fullscreen=False) if display else None
+    demonstration = Demonstration(out, SystemClock(), shown_on, seconds=seconds)
     shown = 0
     with console.progress("demo", demonstration.frames) as advance:
 
