@@ -97,7 +97,7 @@ def _unit(container: Container, outcome: Outcome) -> None:
     left = {row["name"]: float(row["exposure"]) for row in json.loads(table or "[]") if _is_open(row)}
     outcome.note("left open", ", ".join(f"{name} {exposure:g}" for name, exposure in left.items()))
     explained = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.is_file() else ""
-    silent = [name for name in left if _plain(name) not in explained]
+    silent = [name for name in left if _word(name) not in explained]
     outcome.expect(not silent, f"{EXPLAINED.name} does not explain: {', '.join(silent)}")
 
 
@@ -106,9 +106,10 @@ def _is_open(row: dict[str, object]) -> bool:
     return not row.get("set") and exposure is not None and float(str(exposure)) >= _NEGLIGIBLE
 
 
-def _plain(name: str) -> str:
-    """The setting of a row such as "RestrictAddressFamilies=~AF_(INET|INET6)"."""
-    return name.partition("=")[0]
+def _word(name: str) -> str:
+    """What a text would call a row such as "PrivateDevices=" or "RestrictAddressFamilies=~AF_(INET|INET6)"."""
+    setting, _, value = name.partition("=")
+    return value.lstrip("~").replace("(", "").partition("|")[0] if value.startswith("~") else setting
 
 
 def _last_lines(said: str) -> str:
