@@ -185,8 +185,8 @@ class TestStating:
             (["--family", "nanodet", "--resize", "crop"], "resize 'crop': one of stretch, letterbox is wanted"),
             (["--family", "nanodet", "--option", "bins"], "option 'bins': NAME=VALUE is wanted, as in bins=11"),
             (
-                ["--family", "nanodet", "--option", "bins=9"],
-                "tiny.tflite: nanodet: outputs of [1, 21, 60] do not fit 9",
+                ["--family", "nanodet", "--option", "strides=[8]"],
+                "tiny.tflite: nanodet: outputs of [1, 21, 60] do not fit 8 bins",
             ),
             (["--family", "nanodet", "--option", "bins=NaN"], "options {'bins': nan}"),
         ],

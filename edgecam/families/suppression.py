@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-#: So many candidates are compared at most, the best ones: a table of n x n overlaps is made.
+#: So many candidates are compared at most, the best ones: every pair of one class is.
 LIMIT = 500
 
 
@@ -23,9 +23,10 @@ def suppressed(
     and `max_kept` kept.
     """
     order = np.argsort(-scores, kind="stable")[:LIMIT]
-    stifles = np.triu(_overlaps(boxes[order]) > max_overlap, k=1)
-    stifles &= classes[order][:, None] == classes[order]
-    return order[_greedy(stifles)][:max_kept]
+    ranked, kinds = boxes[order], classes[order]
+    first, second = np.nonzero(np.triu(kinds[:, None] == kinds, k=1))
+    stifling = _overlaps(ranked[first].T, ranked[second].T) > max_overlap
+    return order[_greedy(len(order), first[stifling], second[stifling])][:max_kept]
 
 
 def best(scores: NDArray[np.generic], limit: int) -> NDArray[np.intp]:
@@ -35,24 +36,29 @@ def best(scores: NDArray[np.generic], limit: int) -> NDArray[np.intp]:
     return np.argpartition(scores, -limit)[-limit:]
 
 
-def _overlaps(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of each box with each, 0 for empty ones."""
-    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    common = np.maximum(high - low, 0.0).prod(axis=2)
-    areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0).prod(axis=1)
-    union = areas[:, None] + areas - common
+def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of pairs of boxes, [4, n] each, 0 for empty ones."""
+    width = np.maximum(np.minimum(one[2], other[2]) - np.maximum(one[0], other[0]), 0.0)
+    height = np.maximum(np.minimum(one[3], other[3]) - np.maximum(one[1], other[1]), 0.0)
+    common = width * height
+    union = _areas(one) + _areas(other) - common
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
-def _greedy(stifles: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which boxes are kept; `stifles[i, j]` (i before j): if i is kept, j is not.
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.maximum(boxes[2] - boxes[0], 0.0) * np.maximum(boxes[3] - boxes[1], 0.0))
+
+
+def _greedy(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which of `count` boxes are kept; of each pair `first` is better, and if it is kept, `second` is not.
 
     The kept boxes are the one set that answers to itself. Starting from all of them and asking again, each turn settles
     one more link of every chain of overlaps (Cluster-NMS, Zheng et al. 2020, arXiv:2005.03572): a few turns do.
     """
-    kept: NDArray[np.bool_] = np.ones(len(stifles), dtype=bool)
+    kept: NDArray[np.bool_] = np.ones(count, dtype=bool)
     while True:
-        settled = np.asarray(~stifles[kept].any(axis=0))
+        settled: NDArray[np.bool_] = np.ones(count, dtype=bool)
+        settled[second[kept[first]]] = False
         if (settled == kept).all():
             return kept
         kept = settled
