@@ -22,6 +22,7 @@ from edgecam.bundled import demo_clip
 from edgecam.clock import SystemClock
 from edgecam.errors import CameraError
 from edgecam.events import EventRules
+from edgecam.health.asking import ask
 from edgecam.pipeline import Pipeline, PipelineParts
 from edgecam.ports import Camera, Detector
 from edgecam.service import Service
@@ -188,7 +189,7 @@ class Run:
         self.systemd = NotifySocket(folder, watchdog)
         command = [sys.executable, "-m", "edgecam", "-v", "run", "-c", str(self.config), "--json"]
         self.log = (folder / "log").open("w+", encoding="utf-8")
-        environment = {**os.environ, **self.systemd.environment}
+        environment = {**os.environ, **self.systemd.environment, "RUNTIME_DIRECTORY": str(folder)}
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True)
 
     def write(self, extra: str = "") -> None:
@@ -229,6 +230,7 @@ def test_a_life_as_systemd_sees_it(tmp_path: Path) -> None:
         assert "EXTEND_TIMEOUT_USEC=30000000" in run.systemd.told[:ready]
         status = statuses(run.systemd.told[: run.systemd.wait_for("STATUS=street: ", after=ready) + 1])[-1]
         assert "fps, edgecam-demo on cpu, " in status
+        assert ask(tmp_path / "status.sock")["status"]["status"] == "ok"
         first = run.systemd.wait_for("WATCHDOG=1")
         run.systemd.wait_for("WATCHDOG=1", after=first + 1)
 
