@@ -98,7 +98,7 @@ class FoundOptions(FamilyOptions):
 
     min_score: float = Field(default=0.05, gt=0, lt=1)
     max_overlap: float = Field(default=0.6, gt=0, le=1)
-    max_detections: int = Field(default=100, ge=1, le=500)
+    max_detections: int = Field(default=100, ge=1, le=300)
 
 
 class Family(ABC):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: So many candidates are compared at most, the best ones: every pair of one class is.
-LIMIT = 500
+LIMIT = 300
 
 
 def suppressed(
@@ -23,9 +23,9 @@ def suppressed(
     and `max_kept` kept.
     """
     order = np.argsort(-scores, kind="stable")[:LIMIT]
-    ranked, kinds = boxes[order], classes[order]
+    kinds = classes[order]
     first, second = np.nonzero(np.triu(kinds[:, None] == kinds, k=1))
-    stifling = _overlaps(ranked[first].T, ranked[second].T) > max_overlap
+    stifling = _overlaps(boxes[order], first, second) > max_overlap
     return order[_greedy(len(order), first[stifling], second[stifling])][:max_kept]
 
 
@@ -36,17 +36,15 @@ def best(scores: NDArray[np.generic], limit: int) -> NDArray[np.intp]:
     return np.argpartition(scores, -limit)[-limit:]
 
 
-def _overlaps(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of pairs of boxes, [4, n] each, 0 for empty ones."""
-    width = np.maximum(np.minimum(one[2], other[2]) - np.maximum(one[0], other[0]), 0.0)
-    height = np.maximum(np.minimum(one[3], other[3]) - np.maximum(one[1], other[1]), 0.0)
+def _overlaps(boxes: NDArray[np.float64], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Intersection over union of pairs of boxes, by their places, 0 for empty ones."""
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    width = np.maximum(np.minimum(right[first], right[second]) - np.maximum(left[first], left[second]), 0.0)
+    height = np.maximum(np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second]), 0.0)
+    areas = np.maximum(right - left, 0.0) * np.maximum(bottom - top, 0.0)
     common = width * height
-    union = _areas(one) + _areas(other) - common
+    union = areas[first] + areas[second] - common
     return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
-
-
-def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.maximum(boxes[2] - boxes[0], 0.0) * np.maximum(boxes[3] - boxes[1], 0.0))
 
 
 def _greedy(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
