@@ -27,6 +27,7 @@ from edgecam.commands import (
     run,
     status,
     tpu,
+    web,
     zones,
 )
 from edgecam.errors import ConfigError, EdgecamError
@@ -77,6 +78,7 @@ for group in (
     models,
     cameras,
     tpu,
+    web,
     doctor,
     install,
     zones,

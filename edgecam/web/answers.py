@@ -11,16 +11,14 @@ if TYPE_CHECKING:
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, detail: str, headers: dict[str, str] | None = None
 ) -> None:
-    """Answer a request, or a wish for a WebSocket, with `status` and {"detail": ...}; the connection ends."""
+    """Answer a request with `status` and {"detail": ...}, and a wish for a WebSocket with 403; the connection ends."""
     from starlette.responses import JSONResponse
     from starlette.websockets import WebSocketClose
 
-    response = JSONResponse({"detail": detail}, status, {"connection": "close", **(headers or {})})
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-        await receive()
+    if scope["type"] == "websocket":
         await WebSocketClose(1008, detail[:120])(scope, receive, send)
     else:
-        await response(scope, receive, send)
+        await JSONResponse({"detail": detail}, status, {"connection": "close", **(headers or {})})(scope, receive, send)
 
 
 async def send_elsewhere(scope: Scope, receive: Receive, send: Send, place: str) -> None:

@@ -36,7 +36,7 @@ def create(premises: Premises, guard: Guard | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.include_router(login.router(premises, guard))
-    for part in (live, api, pages):
+    for part in (api, live, pages):  # in this order: below /api a camera may have the name of anything
         app.include_router(part.router(premises))
     app.add_exception_handler(EdgecamError, _tell)
     app.add_middleware(Gate, guard=guard, hosts=options.hosts)

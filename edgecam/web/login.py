@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from edgecam.health.status import StatusReport
@@ -54,13 +53,13 @@ def router(premises: Premises, guard: Guard) -> APIRouter:
     report = StatusReport(premises.clock)
 
     @routes.post("/login", responses={401: {"model": Refused}, 429: {"model": Refused}})
-    async def login(tried: Login, request: Request, response: Response) -> Session | JSONResponse:
+    async def login(tried: Login, request: Request, response: Response) -> Session:
         """Log in with the password; the answer sets a cookie."""
         if guard.place is not None:
             try:
                 key = await guard.log_in(tried.password, address_of(request.scope))
             except LoginRefused as refused:
-                return _refusal(refused)
+                raise _refusal(refused) from None
             _set_cookie(request, response, guard, key)
         return Session(authenticated=True, password_needed=guard.place is not None, may_change=True, program="")
 
@@ -89,10 +88,10 @@ def router(premises: Premises, guard: Guard) -> APIRouter:
     return routes
 
 
-def _refusal(refused: LoginRefused) -> JSONResponse:
+def _refusal(refused: LoginRefused) -> HTTPException:
     if not refused.wait:
-        return JSONResponse({"detail": str(refused)}, 401)
-    return JSONResponse({"detail": str(refused)}, 429, {"retry-after": f"{refused.wait + 0.999:.0f}"})
+        return HTTPException(401, str(refused))
+    return HTTPException(429, str(refused), {"retry-after": f"{refused.wait + 0.999:.0f}"})
 
 
 def _set_cookie(request: Request, response: Response, guard: Guard, key: str) -> None:

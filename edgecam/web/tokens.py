@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgecam.errors import ConfigError, InputError
+from edgecam.web.secret_files import replace_secret
 
 MODE = 0o600
 MOST = 100
@@ -108,34 +106,9 @@ class Tokens:
     def _write(self, tokens: Sequence[Token]) -> None:
         document = {"tokens": [token.model_dump() for token in tokens]}
         try:
-            replace_secret(self.path, json.dumps(document, indent=1) + "\n", MODE)
+            replace_secret(self.path, json.dumps(document, indent=1) + "\n", MODE, owner=self.path.parent)
         except OSError as error:
             raise ConfigError(f"{self.path}: {error.strerror}: run this as the user who may write it") from None
-
-
-def replace_secret(path: Path, text: str, mode: int) -> None:
-    """Write a file that others may not read, at once or not at all. Where root does so, whoever had the file has it
-    then; where there was none, the owner of its folder. Raises OSError."""
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode & 0o770
-    owner = path.stat() if path.exists() else path.parent.stat()
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def listing(tokens: Sequence[Token]) -> list[dict[str, Any]]:
-    """What may be told of them."""
-    return [token.model_dump(exclude={"sha256"}) for token in tokens]
 
 
 def _digest(text: str) -> str:
