@@ -78,11 +78,11 @@ for group in (
     models,
     cameras,
     tpu,
-    web,
     doctor,
     install,
     zones,
     mqtt,
+    web,
     config,
 ):
     group.register(app)
