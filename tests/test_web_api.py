@@ -275,7 +275,7 @@ def test_only_pictures_of_the_data_folder_are_sent(client: Client, home: Home, t
     secret.parent.mkdir(parents=True)
     secret.write_bytes(b"secret")
     home.record("a", picture=True)
-    for number, noted in enumerate((secret, "/etc/passwd", "../../../snapshots/../x/y/secret.jpg")):
+    for number, noted in enumerate((str(secret), "/etc/passwd", "../../../snapshots/../x/y/secret.jpg")):
         with Journal(home.data / "edgecam.db") as journal:
             journal.record(home_event(f"strange{number}"), Path(noted))
         assert client.get(f"/api/events/strange{number}/snapshot.jpg").status_code == 404
