@@ -282,3 +282,16 @@ def test_finished_steps_are_found_again(tmp_path: Path, capsys: pytest.CaptureFi
     assert "found in" in capsys.readouterr().err
     run(*arguments, "--bins", 11)
     assert "found in" not in capsys.readouterr().err
+
+
+def test_a_checkpoint_wants_the_object_detection_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if find_spec("object_detection"):
+        pytest.skip("the Object Detection API is installed")
+    for name in ("model.ckpt-7.index", "pipeline.config"):
+        (tmp_path / name).write_text("")
+    options = ["--checkpoint", str(tmp_path / "model.ckpt-7"), "--pipeline", str(tmp_path / "pipeline.config")]
+    assert command_line.main(["tf1-ssd", *options, "-o", str(tmp_path / "out")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "No module named 'object_detection'" in line
+    assert "tf_slim" in line
+    assert not (tmp_path / "out").exists()
