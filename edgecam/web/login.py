@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -91,7 +92,7 @@ def router(premises: Premises, guard: Guard) -> APIRouter:
 def _refusal(refused: LoginRefused) -> HTTPException:
     if not refused.wait:
         return HTTPException(401, str(refused))
-    return HTTPException(429, str(refused), {"retry-after": f"{refused.wait + 0.999:.0f}"})
+    return HTTPException(429, str(refused), {"retry-after": str(ceil(refused.wait))})
 
 
 def _set_cookie(request: Request, response: Response, guard: Guard, key: str) -> None:

@@ -72,7 +72,11 @@ class WebWorker(ListeningWorker):
     @property
     def port(self) -> int:
         """The port it listens at; 0 while it does not."""
-        return int(self._door.getsockname()[1]) if self._door and self._serving else 0
+        return int(self._door.getsockname()[1]) if self._door and self._server and self._server.started else 0
+
+    def wake(self) -> None:
+        if (server := self._server) is not None and self.stopping.is_set():
+            server.should_exit = True
 
     def listen(self) -> None:
         from edgecam.web.application import create
@@ -98,7 +102,8 @@ class WebWorker(ListeningWorker):
             self._loop.run_until_complete(asyncio.wait([self._serving], timeout=TURN))
         now = self._clock.monotonic()
         if self._serving.done():
-            self._begin_again(now)
+            if not self.stopping.is_set():
+                self._begin_again(now)
             return
         if self._certificate is not None and now >= self._look_due:
             self._look_due = now + CERTIFICATE_EVERY
