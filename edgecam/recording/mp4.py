@@ -66,15 +66,24 @@ def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
 def header(stream: StreamInfo, start: float, started: float = 0.0) -> bytes:
     """All that comes before the first fragment. `start` is monotonic, `started` the wall time, Unix seconds or 0."""
     created = round(started) + _UNIX_TO_1904 if started > 0 else 0
+    moov = _moov(stream, created, full_box(b"mehd", 1, 0, bytes(8)))
+    ours = box(b"uuid", OUR_BOX, struct.pack(">dI", start, crc32(moov)))
+    return FTYP + moov + ours + box(b"free", bytes(INDEX_BYTES - 8))
+
+
+def live_header(stream: StreamInfo) -> bytes:
+    """All that comes before the fragments of a stream whose end nobody knows."""
+    return FTYP + _moov(stream, 0)
+
+
+def _moov(stream: StreamInfo, created: int, *extent: bytes) -> bytes:
+    """The movie without pictures (8.2.1); `extent` is the box that says how long its fragments are, if there is one."""
     mvhd = full_box(
         b"mvhd", 1, 0, struct.pack(">QQIQIH10x", created, created, TICKS, 0, 1 << 16, 1 << 8), _MATRIX, bytes(24),
         struct.pack(">I", TRACK + 1),
     )  # fmt: skip
     trex = full_box(b"trex", 0, 0, struct.pack(">5I", TRACK, 1, 0, 0, 0))
-    mvex = box(b"mvex", full_box(b"mehd", 1, 0, bytes(8)), trex)
-    moov = box(b"moov", mvhd, _trak(stream, created), mvex)
-    ours = box(b"uuid", OUR_BOX, struct.pack(">dI", start, crc32(moov)))
-    return FTYP + moov + ours + box(b"free", bytes(INDEX_BYTES - 8))
+    return box(b"moov", mvhd, _trak(stream, created), box(b"mvex", *extent, trex))
 
 
 def _trak(stream: StreamInfo, created: int) -> bytes:
@@ -113,6 +122,18 @@ def fragment(number: int, at: int, samples: Sequence[Sample], *, keyframe: bool)
     moof = box(b"moof", mfhd, box(b"traf", tfhd, tfdt, trun), box(b"free", CHECK, bytes(4)))
     assert len(moof) == moof_bytes
     return moof[:-4] + checksum(moof[:-4], data) + data
+
+
+def live_fragment(number: int, at: int, sample: Sample, *, keyframe: bool) -> bytes:
+    """A fragment of one picture for a live stream: as `fragment`, without the checksum that a file has."""
+    tfhd = full_box(b"tfhd", 0, _PARTS_OF_TFHD, struct.pack(">II", TRACK, _NOT_KEY))
+    tfdt = full_box(b"tfdt", 1, 0, struct.pack(">Q", at))
+    flags = _KEY if keyframe else _NOT_KEY
+    moof_bytes = 8 + 16 + 8 + len(tfhd) + len(tfdt) + 32
+    row = struct.pack(">IIIII", 1, moof_bytes + 8, flags, sample.ticks, len(sample.data))
+    trun = full_box(b"trun", 0, _PARTS_OF_TRUN, row)
+    mfhd = full_box(b"mfhd", 0, 0, struct.pack(">I", number))
+    return box(b"moof", mfhd, box(b"traf", tfhd, tfdt, trun)) + box(b"mdat", sample.data)
 
 
 def checksum(moof: bytes | memoryview, mdat: bytes | memoryview) -> bytes:

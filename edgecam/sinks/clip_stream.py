@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecam.errors import InputError, SinkError
+from edgecam.live_feed import LiveFeed
 from edgecam.preroll import Packet, PacketRing
 from edgecam.recording.encoder import Encoder, EncoderOptions
 from edgecam.recording.h264 import StreamInfo
@@ -19,18 +20,23 @@ SLACK = 1.15
 
 
 class ClipStream:
-    """The encoder and what came out of it. `pre_roll`: the seconds to be kept, but never more than `max_bytes`.
+    """The encoder and what came out of it. `pre_roll`: the seconds to be kept, but never more than `max_bytes`. All
+    that comes out goes to `live` as well.
 
     The encoder is opened with the first frame, in its size, and again after `close`. Another size, or a gap of more
     than LONGEST_GAP seconds, needs another stream: `breaks` says so, `end` ends this one.
     """
 
-    def __init__(self, options: EncoderOptions, pre_roll: float, *, overlay: bool) -> None:
+    def __init__(
+        self, options: EncoderOptions, pre_roll: float, *, overlay: bool, live: LiveFeed | None = None
+    ) -> None:
         bitrate = options.max_bitrate or max(options.bitrate, USUAL_BITRATE)
         self.max_bytes = round(SLACK * bitrate / 8 * max(pre_roll, options.keyframe_interval))
         self.ring = PacketRing(pre_roll + LATE if pre_roll else 0.0, self.max_bytes)
         self._options = options
         self._overlay = overlay
+        self._live = live
+        self._shown: StreamInfo | None = None
         self._tracks: dict[float, tuple[Track, ...]] = {}
         self._kept = pre_roll + LATE + 4 * options.keyframe_interval
         self._encoder: Encoder | None = None
@@ -87,6 +93,9 @@ class ClipStream:
         encoder, self._encoder = self._encoder, None
         if encoder is not None:
             encoder.close()
+        shown, self._shown = self._shown, None
+        if self._live is not None and shown is not None:
+            self._live.end(shown)
         self.ring.clear()
         self._tracks.clear()
 
@@ -97,6 +106,9 @@ class ClipStream:
     def _keep(self, packets: list[Packet]) -> None:
         for packet in packets:
             self.ring.put(packet)
+        if self._live is not None and packets:
+            self._shown = self.info
+            self._live.put(self._shown, packets)
 
     def _remember(self, timestamp: float, tracks: tuple[Track, ...]) -> None:
         self._tracks[timestamp] = tracks

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgecam.clip_store import ClipStore
 from edgecam.errors import SinkError
+from edgecam.live_feed import LiveFeed
 from edgecam.ports import Clock, Sink
 from edgecam.preroll import Packet
 from edgecam.recording.encoder import EncoderOptions
@@ -36,8 +37,9 @@ class ClipSink(Sink):
     With `segment_length` all there is is recorded as well, the same packets, in files of that many seconds in the
     folder `continuous` beside FOLDER; with `events` False nothing else is.
 
-    Where neither `pre_roll` nor an event nor a segment needs them, frames are not encoded: with `pre_roll` 0 a clip
-    begins with the frame with which its event is announced. `overlay`: the boxes are in the picture; else the picture
+    Where neither `pre_roll` nor an event nor a segment needs them, nor anybody looks at `live`, which gets all packets,
+    frames are not encoded: with `pre_roll` 0 a clip begins with the frame with which its event is announced, or, while
+    somebody looks, with the keyframe before the event. `overlay`: the boxes are in the picture; else the picture
     is the camera's and they are beside it (`edgecam.recording.boxes`). `sync`: see FragmentWriter.
 
     What touches the disk is done in a thread of this sink's own: while a write hangs, encoding goes on, and packets
@@ -64,6 +66,7 @@ class ClipSink(Sink):
         sync: bool = True,
         events: bool = True,
         segment_length: float = 0.0,
+        live: LiveFeed | None = None,
         new_id: Callable[[], str] = random_id,
     ) -> None:
         """`folder` lies in the data folder, from which the paths in the store start."""
@@ -72,7 +75,8 @@ class ClipSink(Sink):
         self._camera = camera
         self._store = store
         self._pre_roll = pre_roll if events else 0.0
-        self._stream = ClipStream(options, self._pre_roll, overlay=overlay)
+        self._live = live
+        self._stream = ClipStream(options, self._pre_roll, overlay=overlay, live=live)
         shelving = Shelving(
             self._folder,
             camera,
@@ -117,6 +121,7 @@ class ClipSink(Sink):
     def write(self, annotated: AnnotatedFrame) -> None:
         self._require_open()
         now = annotated.frame.timestamp
+        self._attend(now)
         with self._faults():
             if self._stream.breaks(annotated):
                 self._end_stream(now)
@@ -130,7 +135,8 @@ class ClipSink(Sink):
 
     def meanwhile(self, annotated: AnnotatedFrame) -> None:
         self._newest = annotated
-        if not self._stream.is_open:
+        self._attend(annotated.frame.timestamp)
+        if not (self._stream.is_open or self._is_watched):
             return
         with suppress(SinkError):
             if self._stream.breaks(annotated):
@@ -159,8 +165,16 @@ class ClipSink(Sink):
             self._newest = None
             self._leave_disk()
 
+    @property
+    def _is_watched(self) -> bool:
+        return self._live is not None and self._live.wanted
+
+    def _attend(self, timestamp: float) -> None:
+        if self._live is not None:
+            self._live.attend(timestamp)
+
     def _needed(self, timestamp: float) -> bool:
-        return any(reel.needs(timestamp) for reel in self._reels)
+        return any(reel.needs(timestamp) for reel in self._reels) or self._is_watched
 
     def _finish(self, packets: list[Packet]) -> None:
         """Record the last packets of the stream, and end the clips."""
