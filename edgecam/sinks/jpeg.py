@@ -29,14 +29,22 @@ class Snapshot:
     label: str = ""
 
 
-def save_jpeg(path: Path, image: NDArray[np.uint8], quality: int) -> bytes:
-    """Write an I420 picture, whole or not at all, and return the file's content. Raises SinkError."""
+def jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """An I420 picture as JPEG. Raises SinkError."""
     encoded, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), (cv2.IMWRITE_JPEG_QUALITY, quality)
     )
     if not encoded:
-        raise SinkError(f"{path}: OpenCV does not write this picture as JPEG")
-    content = data.tobytes()
+        raise SinkError("OpenCV does not write this picture as JPEG")
+    return data.tobytes()
+
+
+def save_jpeg(path: Path, image: NDArray[np.uint8], quality: int) -> bytes:
+    """Write an I420 picture, whole or not at all, and return the file's content. Raises SinkError."""
+    try:
+        content = jpeg(image, quality)
+    except SinkError as error:
+        raise SinkError(f"{path}: {error}") from error
     with as_sink_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
