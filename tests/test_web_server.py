@@ -95,7 +95,7 @@ def test_tls_with_a_certificate_that_is_renewed(
 ) -> None:
     for name in ("server.crt", "server.key"):
         shutil.copy(certificates.file(name), tmp_path / name)
-    files = {"cert_file": str(tmp_path / "server.crt"), "key_file": str(tmp_path / "server.key")}
+    files: dict[str, Any] = {"cert_file": str(tmp_path / "server.crt"), "key_file": str(tmp_path / "server.key")}
     trusting = ssl.create_default_context(cafile=certificates.file("ca.crt"))
     with running(made_premises(tmp_path, password_file=with_password(tmp_path), **files)) as house:
         url = f"https://127.0.0.1:{house.port}"
