@@ -29,7 +29,7 @@ def bundled_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any content passes for a published file's: the real ones are not at hand."""
-    monkeypatch.setattr("edgecam.models.published.Published.matches", lambda published, model: True)
+    monkeypatch.setattr("edgecam.models.entries.Published.matches", lambda published, model: True)
 
 
 def put(path: Path, content: bytes) -> Path:

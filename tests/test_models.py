@@ -15,6 +15,7 @@ from edgecam import cli, models
 from edgecam.errors import ModelError
 from edgecam.labels import COCO
 from edgecam.modelfile import ModelFile
+from edgecam.models.entries import git_blob_of
 
 MOBILEDET_FILE = "ssdlite_mobiledet_coco_qat_postprocess.tflite"
 DEMO_FILE = "edgecam_demo.tflite"
@@ -102,8 +103,8 @@ def test_a_git_blob_id_is_a_pin() -> None:
     model = models.Published("tiny", "tiny.tflite", "", git_blob="0" * 40)
     assert model.pinned
     # As `git hash-object` names the same bytes.
-    assert models.published._git_blob(b"test content\n") == "d670460b4b4aece5915caf5c68d12f560a9fe3e4"
-    assert models.published._git_blob(content) != model.git_blob
+    assert git_blob_of(b"test content\n") == "d670460b4b4aece5915caf5c68d12f560a9fe3e4"
+    assert git_blob_of(content) != model.git_blob
 
 
 def test_real_files_carry_their_pins(assets: Path) -> None:

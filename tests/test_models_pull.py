@@ -6,79 +6,34 @@ import hashlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import tiny_models
+from model_server import Answer, Server, sending, serving
 from test_cli_bad_input import drop_the_right_to_ignore_permissions
 
 from edgecam import cli, models
 from edgecam.errors import ModelError
 from edgecam.models import folders, pulling
-from edgecam.models.published import CORAL, DEMO, PUBLISHED, Published, _git_blob
+from edgecam.models.entries import Published, git_blob_of
+from edgecam.models.published import BY_NAME
 
 CONTENT = tiny_models.detector()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 TINY = Published("tiny", "tiny.tflite", "", sha256=SHA256, source="")
+PART = f".tiny.tflite.{SHA256[:16]}.part"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 DOG_VS_CAT = "ssdlite_mobiledet_dog_vs_cat.tflite"
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class Server(ThreadingHTTPServer):
-    """Answers every request as `answer` says; `asked` are the paths it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer: Answer = sending(CONTENT)
-        self.asked: list[str] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.server.answer(self)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name in the base class
-        """Not onto the test's stderr."""
-
-
-def sending(content: bytes, *, length: int | None = None, status: int = 200) -> Answer:
-    """An answer of that content; one of another `length` is promised where it is given, none where it is below 0."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        promised = len(content) if length is None else length
-        if promised >= 0:
-            handler.send_header("Content-Length", str(promised))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as serving:
-        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield serving
-        serving.released.set()
-        serving.shutdown()
-        thread.join(10)
+    with serving(CONTENT) as model_server:
+        yield model_server
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +66,7 @@ def test_a_pulled_model_is_the_published_one_and_open_to_all(server: Server, fol
 
 
 def test_a_git_blob_and_a_source_of_its_own_will_do(server: Server, folder: Path) -> None:
-    model = Published("tiny", "tiny.tflite", "", git_blob=_git_blob(CONTENT), source=server.url)
+    model = Published("tiny", "tiny.tflite", "", git_blob=git_blob_of(CONTENT), source=server.url)
     assert pulling.pull(model, folder)
     server.answer = sending(tiny_models.classifier())
     with pytest.raises(ModelError, match=f"found git blob .*, expected git blob {model.git_blob}"):
@@ -159,7 +114,6 @@ def test_one_that_is_damaged_is_replaced_by_a_good_one_only(server: Server, fold
         (sending(b"<html>log in"), f"found SHA-256 {hashlib.sha256(b'<html>log in').hexdigest()}, expected .*{SHA256}"),
         (sending(tiny_models.classifier()), f"expected SHA-256 {SHA256}"),
         (sending(b""), "expected SHA-256"),
-        (sending(CONTENT[:200], length=len(CONTENT)), f"200 (of {len(CONTENT)} bytes|bytes read)"),
         (sending(CONTENT[:200], length=-1), "expected SHA-256"),
         (sending(b"gone", status=404), r"/tiny.tflite: cannot be fetched \(HTTP 404 Not Found\)"),
         (sending(b"", status=503), "HTTP 503"),
@@ -186,17 +140,36 @@ def test_a_length_that_is_no_number_is_not_believed(server: Server, folder: Path
     assert pulling.pull(TINY, folder, source=server.url)
 
 
-@pytest.mark.parametrize("sent", [0, 200])
-def test_a_server_that_stalls_is_given_up(server: Server, folder: Path, sent: int) -> None:
+def stalling(server: Server, sent: int) -> Answer:
+    """An answer that ends in silence after so many bytes; none at all at 0."""
+
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if sent:
             sending(CONTENT[:sent], length=len(CONTENT))(handler)
         server.released.wait(60)
 
-    server.answer = answer
-    with pytest.raises(ModelError, match="no answer in time"):
+    return answer
+
+
+def test_a_server_that_stalls_is_given_up(server: Server, folder: Path) -> None:
+    server.answer = stalling(server, 0)
+    with pytest.raises(ModelError, match=r"no answer in time.*: fetch it elsewhere and copy it to /"):
         pulling.pull(TINY, folder, source=server.url, timeout=0.2)
     assert files_in(folder) == []
+
+
+def test_a_server_that_trickles_is_given_up(server: Server, folder: Path) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        sending(b"", length=len(CONTENT))(handler)
+        for number in range(len(CONTENT)):
+            handler.wfile.write(CONTENT[number : number + 1])
+            if server.released.wait(0.02):
+                return
+
+    server.answer = answer
+    with pytest.raises(ModelError, match=r"cannot be fetched \(\d+ bytes in \d s: too slow\): run it again to go on"):
+        pulling.pull(TINY, folder, source=server.url, timeout=0.3)
+    assert files_in(folder) == [PART]
 
 
 def test_no_model_is_no_model_whatever_its_checksum(server: Server, folder: Path) -> None:
@@ -205,24 +178,6 @@ def test_no_model_is_no_model_whatever_its_checksum(server: Server, folder: Path
     with pytest.raises(ModelError, match="no model that edgecam can read"):
         pulling.pull(model, folder, source=server.url)
     assert files_in(folder) == []
-
-
-def test_two_at_once(server: Server, folder: Path) -> None:
-    both = threading.Barrier(2, timeout=30)
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(CONTENT[:100])
-        both.wait()
-        handler.wfile.write(CONTENT[100:])
-
-    server.answer = answer
-    with ThreadPoolExecutor(2) as pool:
-        pulls = [pool.submit(pulling.pull, TINY, folder, source=server.url) for _ in range(2)]
-        assert [each.result(30) for each in pulls] == [True, True]
-    assert files_in(folder) == ["tiny.tflite"]
-    assert models.load(folder / "tiny.tflite").sha256 == SHA256
 
 
 def test_its_progress_adds_up(server: Server, folder: Path) -> None:
@@ -261,12 +216,6 @@ def test_a_source_that_makes_no_sense_is_one_line(folder: Path, source: str) -> 
     with pytest.raises(ModelError, match="cannot be fetched") as caught:
         pulling.pull(TINY, folder, source=source)
     assert "\n" not in str(caught.value)
-
-
-def test_the_catalogue_says_where_its_files_are() -> None:
-    assert {model.source for model in PUBLISHED} == {CORAL, ""}
-    assert {model.name for model in PUBLISHED if not model.source} == {"coco-ssd-v1", "dog-vs-cat", DEMO}
-    assert {model.name for model in PUBLISHED if not model.pinned} == {DEMO}
 
 
 def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
@@ -368,7 +317,7 @@ class TestCommand:
         assert cli.main(["models", "pull", "mobiledet", "--to", str(folder)]) == 1
         file = "ssdlite_mobiledet_coco_qat_postprocess.tflite"
         assert capsys.readouterr().err == (
-            f"edgecam: {CORAL}/{file}: cannot be fetched (Connection refused):"
+            f"edgecam: {BY_NAME['mobiledet'].source}/{file}: cannot be fetched (Connection refused):"
             f" fetch it elsewhere and copy it to {folder / file}\n"
         )
 

@@ -70,6 +70,7 @@ def pull(
         typer.Option(
             "--from",
             metavar="URL",
+            envvar="EDGECAM_MODELS_MIRROR",
             help="A folder to take them from, http(s):// or file:// (default: their publisher).",
         ),
     ] = "",
@@ -82,7 +83,13 @@ def pull(
     folder = to or folders.for_new_models()
     done = []
     for model in wanted:
-        fetched = pulling.pull(model, folder, source=source, watch=partial(console.progress, f"{model.name} (bytes)"))
+        fetched = pulling.pull(
+            model,
+            folder,
+            source=source,
+            watch=partial(console.progress, f"{model.name} (bytes)"),
+            waiting=partial(console.say, f"{model.name}: another pull fetches it: waiting for that one"),
+        )
         done.append({"name": model.name, "file": str(folder / model.file), "pulled": fetched})
         if not as_json:
             how = "pulled and verified" if fetched else "already here, verified"

@@ -10,11 +10,12 @@ from edgecam.errors import ModelError
 from edgecam.modelfile import ModelFile
 from edgecam.models.catalogue import Model, load, model_at
 from edgecam.models.description import blank, describe
+from edgecam.models.entries import Published
 from edgecam.models.folders import searched
 from edgecam.models.forms import classes_of, kind_of, unfit_as_detector
 from edgecam.models.labelling import labels_for
 from edgecam.models.pairs import ModelPair, pair_of
-from edgecam.models.published import BY_FILE, PUBLISHED, Published
+from edgecam.models.published import BY_FILE, PUBLISHED
 
 
 def list_models(folders: Sequence[Path] = ()) -> list[dict[str, Any]]:

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import http.client
+import errno
+import io
 import os
-import secrets
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO
 
 from edgecam.errors import ModelError
 from edgecam.modelfile import ModelFile
-from edgecam.models.published import BY_FILE, BY_NAME, Published
+from edgecam.models.entries import Published
+from edgecam.models.fetching import FetchError, Watch, fetch
+from edgecam.models.parts import held
+from edgecam.models.published import BY_FILE, BY_NAME
 
 #: Seconds of silence after which a server is given up.
 TIMEOUT = 30.0
 LIMIT_BYTES = 100_000_000
-_CHUNK_BYTES = 1 << 16
 _SCHEMES = ("http", "https", "file")
-
-Watch = Callable[[int | None], AbstractContextManager[Callable[[int], None]]]
-"""Opened with the bytes to come (None: unknown); gives what is called with each further number of bytes."""
 
 
 def published(name: str) -> Published:
@@ -45,32 +41,41 @@ def pull(
     timeout: float = TIMEOUT,
     limit_bytes: int = LIMIT_BYTES,
     watch: Watch = lambda _total_bytes: nullcontext(lambda _done: None),
+    waiting: Callable[[], None] = lambda: None,
 ) -> bool:
     """Put a published model into a folder, which is made where it is missing. False where it is there already.
 
     `source` is the URL of a folder to take it from instead of where it was published. A file of that name with other
-    content is replaced, but by verified content only. Any number may pull at once. Raises ModelError; nothing but the
-    folder is left behind then.
+    content is replaced, but by verified content only. Any number may pull at once: one of them does, the others call
+    `waiting` and wait. Raises ModelError; what was fetched until then stays in a hidden file named after the pin, and
+    the next pull goes on from there. Content that is not the published one does not stay.
     """
     path = folder / model.file
     if _is_here(model, path):
         return False
     url = _url(model, folder, source)
-    # Not by `tempfile`: its files are closed to others, and the service is another user.
-    part = folder / f".{model.file}.{secrets.token_hex(8)}.part"
+    part = folder / f".{model.file}.{model.pin.split()[-1][:16]}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("xb") as file:
-                _download(url, path, file, timeout, limit_bytes, watch)
-                file.flush()
+        with held(part, 2 * timeout, waiting) as file:
+            if _is_here(model, path):
+                file.truncate(0)
+                return False
+            try:
+                _fill(model, url, file, timeout, limit_bytes, watch)
                 os.fsync(file.fileno())
-            _verify(model, part, url)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+                _check(part, url)
+                part.replace(path)
+            except FetchError as error:
+                raise ModelError(f"{error}: {_remedy(file, path)}") from error
+            except (ModelError, OSError):
+                file.truncate(0)
+                raise
+            _sync(folder)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror}): choose another folder with --to") from error
+        space = "free some space, or " if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+        remedy = f"{space}choose another folder with --to"
+        raise ModelError(f"{path}: cannot be written ({error.strerror}): {remedy}") from error
     return True
 
 
@@ -93,58 +98,44 @@ def _url(model: Published, folder: Path, source: str) -> str:
     return f"{base.rstrip('/')}/{model.file}"
 
 
-def _download(url: str, path: Path, file: IO[bytes], timeout: float, limit_bytes: int, watch: Watch) -> None:
-    with _network_faults(url, path):
-        # An opener of its own: the shared one remembers the proxies of its first use.
-        response = urllib.request.build_opener().open(url, timeout=timeout)
-    with response:
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else None
-        received = 0
-        with watch(total) as advance:
-            for chunk in _chunks(response, url, path):
-                received += len(chunk)
-                if received > limit_bytes:
-                    raise ModelError(f"{url}: more than {limit_bytes} bytes: not the published file")
-                file.write(chunk)
-                advance(len(chunk))
-    if total not in (None, received):
-        raise ModelError(f"{url}: ended after {received} of {total} bytes: try again")
-
-
-def _chunks(response: IO[bytes], url: str, path: Path) -> Iterator[bytes]:
-    chunk = b"more"
-    while chunk:
-        with _network_faults(url, path):
-            chunk = response.read(_CHUNK_BYTES)
-        yield chunk
-
-
-@contextmanager
-def _network_faults(url: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        remedy = f"fetch it elsewhere and copy it to {path}"
-        raise ModelError(f"{url}: cannot be fetched ({_why(error)}): {remedy}") from error
-
-
-def _why(error: BaseException | str) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    if isinstance(error, urllib.error.URLError):
-        return _why(error.reason)
-    return "no answer in time" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
-
-
-def _verify(model: Published, part: Path, url: str) -> None:
-    found = model.checksum(part.read_bytes())
+def _fill(model: Published, url: str, file: io.FileIO, timeout: float, limit_bytes: int, watch: Watch) -> None:
+    """Bring the published content into the file. Raises ModelError where the URL has something else."""
+    if model.checksum(_content(file)) == model.pin:
+        return
+    if fetch(url, file, timeout, limit_bytes, watch):
+        if model.checksum(_content(file)) == model.pin:
+            return
+        # The beginning may have been another file's, before the server got this one.
+        file.truncate(0)
+        fetch(url, file, timeout, limit_bytes, watch)
+    found = model.checksum(_content(file))
     if found != model.pin:
         wrong = f"not the published file: found {found}, expected {model.pin}"
         raise ModelError(f"{url}: {wrong}: name a folder that has it with --from")
+
+
+def _content(file: io.FileIO) -> bytes:
+    file.seek(0)
+    return file.readall()
+
+
+def _check(part: Path, url: str) -> None:
     try:
         ModelFile.load(part)
     except ModelError as error:
         raise ModelError(f"{url}: the published file, but no model that edgecam can read") from error
+
+
+def _remedy(file: io.FileIO, path: Path) -> str:
+    kept = os.fstat(file.fileno()).st_size
+    again = f"run it again to go on after the first {kept} bytes, or " if kept else ""
+    return f"{again}fetch it elsewhere and copy it to {path}"
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
