@@ -65,7 +65,8 @@ class Userland:
         environment = [f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8"]
         # A process namespace of its own, so that nothing is left running in it.
         isolated = ["unshare", "--pid", "--fork", "--kill-child", "chroot", str(self.disk.root)]
-        return [*isolated, "env", "-i", *environment, "sh", "-c", f"mount -t proc proc /proc && {command}"]
+        mounts = "mount -t proc proc /proc && mount -t sysfs -o ro sysfs /sys"
+        return [*isolated, "env", "-i", *environment, "sh", "-c", f"{mounts} && {command}"]
 
 
 def why_not_here() -> str:

@@ -24,13 +24,13 @@ def walk(userland: Userland, outcome: Outcome, seconds: float) -> None:
         "packages": f'/opt/edgecam/current/bin/python -c "{_VERSIONS}"',
         "edgecam --version": f"{_EDGECAM} --version",
         "config check": f"{_EDGECAM} config check",
-        "the model": f"{_EDGECAM} models list",
         "the demonstration": f"cd /tmp && {_EDGECAM} demo --seconds {seconds:g}",
+        "its summary": "tr -d '\\n' < /tmp/demo-out/summary.json",
         "doctor": f"{_EDGECAM} doctor || true",
     }
     for name, command in steps.items():
         done, took = userland.run(command, limit=LIMIT)
-        said = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.strip()]
+        said = [line for line in done.stderr.splitlines() + done.stdout.splitlines() if line.strip()]
         outcome.note(name, f"{took:.0f} s: {' / '.join(said[-3:])}")
         if not outcome.expect(done.returncode == 0, f"{name}: exit {done.returncode}: {' / '.join(said[-12:])}"):
             return
