@@ -140,7 +140,7 @@ class DetectWorker(Worker):
             self.skipped += frame.sequence - self._seen - 1
             self._seen = frame.sequence
             self._under_way.append(frame)
-            self._detector.submit(frame.lores)
+            self._detector.submit(self._detector.picture_of(frame))
 
     def _next_frame(self) -> Frame | None:
         """The newest frame, once the detector has its turn for it: what was the newest before that wait may not be."""

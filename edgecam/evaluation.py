@@ -25,7 +25,7 @@ FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 @runtime_checkable
 class _KnowsItsLabels(Protocol):
     @property
-    def labels(self) -> Labels: ...
+    def labels(self) -> Labels | None: ...
 
 
 def evaluate(
@@ -107,14 +107,13 @@ def _find_pictures(truth: dict[str, Any], images: Path, annotations: Path) -> li
 def _shared_categories(truth: dict[str, Any], detector: Detector, annotations: Path) -> dict[str, int]:
     """Category ids by normalised name, those the detector knows."""
     categories = {_normalised(category["name"]): int(category["id"]) for category in truth["categories"]}
-    if isinstance(detector, _KnowsItsLabels):
-        known = {_normalised(name) for name in detector.labels.known()}
+    labels = detector.labels if isinstance(detector, _KnowsItsLabels) else None
+    if labels is not None:
+        known = {_normalised(name) for name in labels.known()}
         categories = {name: number for name, number in categories.items() if name in known}
         if not categories:
-            labels = ", ".join(sorted(known)[:3]) or "none"
-            raise InputError(
-                f"{annotations}: not one category is among the model's labels ({labels} …): give its labels"
-            )
+            some = ", ".join(sorted(known)[:3]) or "none"
+            raise InputError(f"{annotations}: not one category is among the model's labels ({some} …): give its labels")
     return categories
 
 

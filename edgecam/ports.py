@@ -66,6 +66,10 @@ class Detector(Device):
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Return all candidates above the model's own floor, best score first. Raises DetectorError."""
 
+    def picture_of(self, frame: Frame) -> NDArray[np.uint8]:
+        """The picture of a frame to hand in: its small one, unless the detector looks closer."""
+        return frame.lores
+
     @property
     def slots(self) -> int:
         """How many pictures may be under way at once, now; 0 while there is no device: `collect` then waits for it."""

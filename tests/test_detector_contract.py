@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from edgecam import detectors
 from edgecam.detectors.process import ProcessOptions
+from edgecam.detectors.tiled import TiledDetector
 from edgecam.modelfile import ModelForm
 from edgecam.modelfile.form import write_form
 from edgecam.models import Model
 from edgecam.ports import Detector
 from edgecam.testing import ScriptedDetector
+from edgecam.tiling import Tiling
 from edgecam.types import BBox, Detection
 
 DEMO = Path(__file__).resolve().parent.parent / "models" / "edgecam_demo.tflite"
@@ -58,6 +60,14 @@ def of_family(form: ModelForm, kind: int, outputs: Mapping[str, tuple[int, ...]]
     return build
 
 
+def in_tiles(request: pytest.FixtureRequest) -> Detector:
+    return TiledDetector(tiny(tiny_models.UINT8)(request), Tiling(2, 2))
+
+
+def isolated_in_tiles(request: pytest.FixtureRequest) -> Detector:
+    return TiledDetector(isolated(request), Tiling(2, 2))
+
+
 def real(name: str) -> Build:
     def build(request: pytest.FixtureRequest) -> Detector:
         assets: Path = request.getfixturevalue("assets")
@@ -94,6 +104,8 @@ BACK_ENDS: dict[str, Build] = {
     "isolated": isolated,
     "edgetpu": on_edge_tpu("usb:0"),
     "edgetpu-or-cpu": on_edge_tpu("auto"),
+    "tiled": in_tiles,
+    "tiled-isolated": isolated_in_tiles,
     "tflite-uint8": tiny(tiny_models.UINT8),
     "tflite-int8": tiny(tiny_models.INT8),
     "tflite-float": tiny(tiny_models.FLOAT32),

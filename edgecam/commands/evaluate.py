@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 (the options of the command)
     images: Annotated[Path, typer.Option("--images", metavar="DIR", readable=False, help="The folder of pictures.")],
     annotations: Annotated[
         Path,
@@ -26,13 +26,24 @@ def evaluate(
     labels: LabelsOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
+    tiles: Annotated[
+        str, typer.Option("--tiles", metavar="CxR", help="Look at tiles, too, such as 2x2; see [detector] tiles.")
+    ] = "",
+    tile_overlap: Annotated[
+        float, typer.Option("--tile-overlap", metavar="PART", min=0, max=0.5, help="What neighbours share, 0 to 0.5.")
+    ] = 0.3,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model's COCO average precision on annotated pictures. Needs the extra `eval`."""
     from edgecam.commands.choosing import chosen_detector
     from edgecam.evaluation import evaluate as measure
+    from edgecam.tiling import Tiling
 
-    detector = chosen_detector(device, model, labels, threads)
+    try:
+        tiling = Tiling.parse(tiles, tile_overlap)
+    except ValueError as error:
+        raise typer.BadParameter(f"--tiles {tiles}: {error}") from error
+    detector = chosen_detector(device, model, labels, threads, tiling)
     with detector, console.progress("evaluating") as tick:
         figures = measure(detector, images, annotations, progress=tick)
     if as_json:

@@ -65,7 +65,7 @@ class Looker:
                 devices.enter_context(device)
             looks, overlay, tracker = [], Overlay(show_clock=False, show_status=False), self._tracker()
             for frame in _frames(camera):
-                found = self._found(frame.lores)
+                found = self._found(self._detector.picture_of(frame))
                 looks.append(Look(frame.sequence, found))
                 if sink:
                     sink.write(_annotated(frame, overlay, tracker.update(frame.timestamp, found)))
