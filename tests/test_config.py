@@ -26,6 +26,7 @@ from edgecam.errors import ConfigError, InputError
 Refusal = Callable[..., list[str]]
 
 MARKS = set(MarkedSection.model_fields)
+BESIDE_THE_MODEL = {"device", "isolate", "tiles", "tile_overlap"}
 KINDS = '"picamera2", "synthetic", "v4l2", "video_file"'
 
 
@@ -536,7 +537,7 @@ def test_a_device_is_allowed_exactly_where_the_detectors_understand_it(device: s
         (V4l2Config(type="v4l2", path="/dev/video0").options(), "edgecam.cameras.v4l2:V4l2Camera"),
         (Picamera2Config(type="picamera2").options(), "edgecam.cameras.picamera2:Picamera2Camera"),
         (SyntheticConfig(type="synthetic").options(), "edgecam.cameras.synthetic:SyntheticCamera"),
-        (Config().detector.model_dump(exclude={"device", "isolate"}), "edgecam.detectors.tflite:TfliteDetector"),
+        (Config().detector.model_dump(exclude=BESIDE_THE_MODEL), "edgecam.detectors.tflite:TfliteDetector"),
         (Config().edgetpu.model_dump(), "edgecam.detectors.process:ProcessOptions"),
         (Config().tracker.model_dump(), "edgecam.tracker:Tracker"),
         (Config().events.timing(), "edgecam.events:EventRules"),

@@ -14,7 +14,7 @@ from edgecam.config.events import EventsSection
 from edgecam.config.health import MetricsSection, StatusSection
 from edgecam.config.mqtt import MqttSection
 from edgecam.config.retention import RetentionSection
-from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, TpuChoice, refusal
+from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, Tiles, TpuChoice, refusal
 from edgecam.config.web import WebSection
 
 
@@ -31,6 +31,12 @@ class DetectorSection(Section):
         default="auto", description="What runs the model."
     )
     isolate: bool = Field(default=False, description="Run the model in a process of its own on the CPU, too.")
+    tiles: Tiles = Field(
+        default="", description="Look at tiles, too, columns x rows such as 2x2: finds smaller objects; empty: none."
+    )
+    tile_overlap: float = Field(
+        default=0.3, ge=0, le=0.5, description="What neighbouring tiles share, in parts of a tile's side."
+    )
 
 
 class EdgeTpuSection(Section):

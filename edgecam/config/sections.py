@@ -57,6 +57,15 @@ def _known_choice(value: str) -> str:
     return value
 
 
+_TILES = re.compile(r"|1x[2-4]|[2-4]x[1-4]")
+
+
+def _known_tiles(value: str) -> str:
+    if not _TILES.fullmatch(value):
+        raise ValueError('allowed are columns x rows such as "2x2", from "2x1" and "1x2" to "4x4", or ""')
+    return value
+
+
 ConfigPath = Annotated[Path, Field(strict=False), AfterValidator(_anchored_path)]
 """A path; a relative one starts from the folder of the configuration file."""
 
@@ -71,6 +80,9 @@ OptionalPath = Annotated[str, AfterValidator(_anchored_if_any)]
 
 TpuChoice = Annotated[str, AfterValidator(_known_choice)]
 """Which device runs the model, as `edgecam.detectors.edgetpu.parse_choice` takes it."""
+
+Tiles = Annotated[str, AfterValidator(_known_tiles)]
+"""Tiles of the picture, columns x rows, as `edgecam.tiling.Tiling.parse` takes them; "" for none."""
 
 Name = Annotated[str, Field(pattern="^[a-z0-9_-]+$")]
 """Of a camera, a zone or a line: it becomes part of topics and file names."""
