@@ -26,10 +26,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 try:
     import numpy as np
-    from demo_model.anchors import AnchorGrid, fit_shapes
-    from demo_model.evaluation import evaluate, open_runtime
-    from demo_model.pictures import FIRST_TEST_SEED, Shard, render_shard, render_test, render_train, train_shards
+    from demo_model.pictures import FIRST_TEST_SEED, INPUT_SIZE, render_shard, render_test, render_train, train_shards
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from training.anchors import AnchorGrid, fit_shapes
+    from training.evaluation import evaluate, open_runtime
+    from training.shards import Shard
 
     from edgecam.scenes import LABELS
 except ModuleNotFoundError as error:
@@ -76,21 +77,21 @@ def load(out: Path, sizes: Sizes) -> tuple[list[Shard], AnchorGrid]:
     kept = out / "anchors.json"
     if not kept.exists():
         boxes = np.concatenate([boxes for shard in shards for boxes in shard.boxes])
-        kept.write_text(json.dumps(fit_shapes(boxes[boxes[:, 5] == 0])))
-    return shards, AnchorGrid.lay_out(json.loads(kept.read_text()))
+        kept.write_text(json.dumps(fit_shapes(boxes[boxes[:, 5] == 0], INPUT_SIZE)))
+    return shards, AnchorGrid.lay_out(json.loads(kept.read_text()), INPUT_SIZE)
 
 
 def train(out: Path, sizes: Sizes, options: argparse.Namespace) -> bool:
     """Stage 2: train, or continue; True when all steps are done. Leaves the averaged weights in weights.npz."""
     import tensorflow as tf
-    from demo_model.batches import Batches
-    from demo_model.network import build
-    from demo_model.training import Schedule, Trainer
+    from training.batches import Batches
+    from training.learning import Schedule, Trainer
+    from training.network import build
 
     tf.config.threading.set_intra_op_parallelism_threads(options.processes)
     tf.keras.utils.set_random_seed(options.seed)
     shards, grid = load(out, sizes)
-    trainer = Trainer(build(len(LABELS)), grid, Schedule(sizes.steps, options.rate), out / "checkpoints")
+    trainer = Trainer(build(len(LABELS), INPUT_SIZE), grid, Schedule(sizes.steps, options.rate), out / "checkpoints")
     if not trainer.resume() and options.start_from:
         trainer.start_from(read_weights(options.start_from))
     batches = Batches(shards, grid, BATCH, options.seed + trainer.step)
@@ -121,16 +122,16 @@ def read_weights(path: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
 
 def quantise(out: Path, sizes: Sizes, seed: int) -> None:
     """Stage 3: the model in integers (NAME.tflite) and, to compare with, in float (NAME_float.tflite)."""
-    from demo_model.batches import Batches
-    from demo_model.export import Detector, to_tflite
-    from demo_model.network import build
+    from training.batches import Batches
+    from training.export import Detector, to_tflite
+    from training.network import build
 
     shards, grid = load(out, sizes)
-    model = build(len(LABELS))
+    model = build(len(LABELS), INPUT_SIZE)
     model.set_weights(read_weights(out / "weights.npz"))
     pictures = [image for image, _ in islice(Batches(shards, grid, 1, seed).pictures(), CALIBRATION_PICTURES)]
     detector = Detector(model, grid, len(LABELS))
-    (out / f"{NAME}.tflite").write_bytes(to_tflite(detector, lambda: iter(pictures)))
+    (out / f"{NAME}.tflite").write_bytes(to_tflite(detector, pictures))
     (out / f"{NAME}_float.tflite").write_bytes(to_tflite(detector, None))
     print(f"parameters: {model.count_params()}, anchors: {len(grid.centers)}")
 

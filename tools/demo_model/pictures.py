@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from training.anchors import Floats
+from training.shards import Picture, Shard
 
-from demo_model.anchors import INPUT_SIZE, Floats
 from edgecam.scenes import LABELS, Scene
 
+INPUT_SIZE = (320, 192)  # width, height in pixels
 SCENES_PER_SHARD = 100
 VIEWS_PER_SCENE = 4
 VIEW_SPACING = 5.0  # seconds between two pictures of one scene: by then everything has moved on
 TRAIN_FRAME, TRAIN_PICTURE = (640, 360), (400, 240)  # a quarter larger than the input, to have room for zooming
 TEST_FRAME = (1280, 720)
 FIRST_TRAIN_SEED, FIRST_TEST_SEED = 1, 1_000_000
-
-Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Some pictures, uint8 [n, height, width, 3] RGB, and for each its boxes (see anchors.py)."""
-
-    images: Picture
-    boxes: list[Floats]
-
-    @classmethod
-    def load(cls, path: Path) -> Shard:
-        """Open a shard; its images stay on disk until they are used."""
-        flat, counts = np.load(path.with_suffix(".boxes.npy")), np.load(path.with_suffix(".counts.npy"))
-        return cls(np.load(path, mmap_mode="r"), np.split(flat, np.cumsum(counts)[:-1]))
-
-    def save(self, path: Path) -> None:
-        """Write the shard; the images come last, so that a shard whose images exist is whole."""
-        np.save(path.with_suffix(".boxes.npy"), np.concatenate(self.boxes))
-        np.save(path.with_suffix(".counts.npy"), np.array([len(boxes) for boxes in self.boxes]))
-        part = path.with_suffix(".part.npy")
-        np.save(part, self.images)
-        part.rename(path)
 
 
 def boxes_of(objects: tuple) -> Floats:  # type: ignore[type-arg]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tf_keras as keras
 from tf_keras import layers
 
-from demo_model.anchors import INPUT_SIZE, SHAPES_PER_LEVEL
+from training.anchors import SHAPES_PER_LEVEL, Size
 
 Tensor = object
 
@@ -70,12 +70,12 @@ def backbone(image: Tensor) -> list[Tensor]:
     return [*maps, h]
 
 
-def build(labels: int) -> keras.Model:
+def build(labels: int, size: Size) -> keras.Model:
     """The network: pixels (v - 128) / 128 in, box encodings [n, 4] and class logits [n, labels] out.
 
     Encodings are those of TFLite_Detection_PostProcess with scales 10, 10, 5, 5.
     """
-    image = keras.Input([INPUT_SIZE[1], INPUT_SIZE[0], 3], name="image")
+    image = keras.Input([size[1], size[0], 3], name="image")
     boxes, scores = [], []
     rare = keras.initializers.Constant(-4.0)  # at first, every anchor thinks that it sees nothing
     for h, shapes in zip(backbone(image), SHAPES_PER_LEVEL, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from demo_model.pictures import Picture, Shard
+from training.shards import Picture, Shard
 
 RUNTIMES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 import flatbuffers
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from conversion.quantising import Numbers, converted, measured_on
 from tensorflow.lite.python import schema_py_generated as schema
 
-from demo_model.anchors import INPUT_SIZE, AnchorGrid
-from demo_model.pictures import Picture
+from training.anchors import AnchorGrid
+from training.shards import Picture
 
 OPERATION = "TFLite_Detection_PostProcess"
 INPUT_NAME = "normalized_input_image_tensor"
@@ -54,9 +54,10 @@ class Detector(tf.Module):  # type: ignore[misc]
 
         four_outputs.__name__ = OPERATION
         self._post_process = tf.function(four_outputs, experimental_implements=post_process_signature(labels))
+        picture = tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, name=INPUT_NAME)
+        self.function = tf.function(self._detect, input_signature=[picture])
 
-    @tf.function(input_signature=[tf.TensorSpec([1, INPUT_SIZE[1], INPUT_SIZE[0], 3], tf.float32, name=INPUT_NAME)])
-    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _detect(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         boxes, logits = self._model(image, training=False)
         boxes = tf.identity(boxes, "raw_outputs/box_encodings")
         scores = tf.identity(tf.sigmoid(logits), "raw_outputs/class_predictions")
@@ -83,16 +84,11 @@ def with_classic_outputs(model: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def to_tflite(detector: Detector, calibration: Callable[[], Iterator[Picture]] | None) -> bytes:
+def to_tflite(detector: Detector, calibration: Sequence[Picture] | None) -> bytes:
     """Convert; with calibration pictures to uint8 in and integers throughout, without them in float."""
-    function = detector.__call__.get_concrete_function()
+    function = detector.function.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], detector)
-    converter.allow_custom_ops = True
-    if calibration is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [((image.astype(np.float32) - 128) / 128)[None]] for image in calibration()
-        )
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.float32
-    return with_classic_outputs(converter.convert())
+    if calibration is None:
+        return with_classic_outputs(converted(converter, "the network"))
+    inputs = measured_on(calibration, mean=128, std=128)
+    return with_classic_outputs(converted(converter, "the network", Numbers.uint8, inputs, float_outputs=True))

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_model.anchors import INPUT_SIZE, AnchorGrid, Floats
-from demo_model.pictures import Picture, Shard
+from training.anchors import AnchorGrid, Floats, Size
+from training.shards import Picture, Shard
 
 Batch = tuple[Picture, NDArray[np.int32], Floats]
 AHEAD = 6  # batches prepared in advance
 
 
-def zoom(image: Picture, boxes: Floats, random: np.random.Generator) -> tuple[Picture, Floats]:
-    """Cut a random window out of the picture (or put a border around it) and bring it to the input's size.
+def zoom(image: Picture, boxes: Floats, out: Size, random: np.random.Generator) -> tuple[Picture, Floats]:
+    """Cut a random window out of the picture (or put a border around it) and bring it to the size `out`.
 
     What the cut leaves less than half of becomes difficult, less than a tenth disappears.
     """
@@ -40,7 +40,7 @@ def zoom(image: Picture, boxes: Floats, random: np.random.Generator) -> tuple[Pi
     moved[:, :4] = moved[:, :4].clip(0, 1)
     left_over = (moved[:, 2:4] - moved[:, :2]).prod(1) / area
     moved[left_over < 0.5, 5] = 1
-    return np.asarray(cv2.resize(window, INPUT_SIZE, interpolation=how), np.uint8), moved[left_over > 0.1]
+    return np.asarray(cv2.resize(window, out, interpolation=how), np.uint8), moved[left_over > 0.1]
 
 
 def recolor(image: Picture, random: np.random.Generator) -> Picture:
@@ -61,9 +61,9 @@ def recolor(image: Picture, random: np.random.Generator) -> Picture:
     return image
 
 
-def distort(image: Picture, boxes: Floats, random: np.random.Generator) -> tuple[Picture, Floats]:
-    """One random variant of a picture and its boxes, at the model's input size."""
-    image, boxes = zoom(image, boxes, random)
+def distort(image: Picture, boxes: Floats, out: Size, random: np.random.Generator) -> tuple[Picture, Floats]:
+    """One random variant of a picture and its boxes, at the size `out`."""
+    image, boxes = zoom(image, boxes, out, random)
     if random.random() < 0.5:
         image, boxes = np.asarray(cv2.flip(image, 1), np.uint8), boxes.copy()
         boxes[:, [0, 2]] = 1 - boxes[:, [2, 0]]
@@ -93,7 +93,9 @@ class Batches:
         while True:
             for position in self._random.permutation(len(index)):
                 shard, k = index[position]
-                yield distort(self._shards[shard].images[k], self._shards[shard].boxes[k], self._random)
+                yield distort(
+                    self._shards[shard].images[k], self._shards[shard].boxes[k], self._grid.size, self._random
+                )
 
     def _fill(self) -> None:
         pictures = self.pictures()

@@ -1,4 +1,4 @@
-"""Training from scratch: the loss, the averaged weights, the schedule, the checkpoints."""
+"""Training: the loss, the averaged weights, the schedule, the checkpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from demo_model.anchors import BACKGROUND, IGNORED, AnchorGrid
-from demo_model.batches import Batch
+from training.anchors import BACKGROUND, IGNORED, AnchorGrid
+from training.batches import Batch
 
 WARM_UP = 300  # steps
 AVERAGE_DECAY = 0.9985

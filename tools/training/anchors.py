@@ -11,13 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam.errors import InputError
+
 Floats = NDArray[np.float32]
 
-INPUT_SIZE = (320, 192)  # width, height in pixels
+Size = tuple[int, int]  # width, height in pixels
 STRIDES = (8, 16, 32)
 SHAPES_PER_LEVEL = (3, 4, 3)
 LEVEL_EDGES = (26.0, 44.0)  # square root of an object's area in input pixels; above it, the next level
 BACKGROUND, IGNORED = -1, -2
+#: The shapes of the bundled model, for levels on which there are too few objects to fit any.
+USUAL_SHAPES = [
+    [(30.32, 18.86), (10.28, 33.46), (15.9, 33.82)],
+    [(37.13, 23.83), (44.5, 32.22), (21.48, 40.29), (20.65, 74.81)],
+    [(55.13, 43.38), (116.1, 49.24), (36.07, 78.05)],
+]
 
 
 def corners(centers: Floats) -> Floats:
@@ -34,20 +42,26 @@ def iou_with(boxes: Floats, box: Floats) -> Floats:
     return np.asarray(overlap / (area + (box[2] - box[0]) * (box[3] - box[1]) - overlap + 1e-9), np.float32)
 
 
-def fit_shapes(boxes: Floats, seed: int = 0) -> list[list[tuple[float, float]]]:
-    """The (width, height) in input pixels that suit `boxes` best, per level: k-means in log space."""
-    sizes = (boxes[:, 2:4] - boxes[:, :2]) * np.array(INPUT_SIZE)
+def fit_shapes(boxes: Floats, size: Size, seed: int = 0) -> list[list[tuple[float, float]]]:
+    """The (width, height) in input pixels that suit `boxes` best, per level: k-means in log space.
+
+    A level with less than ten objects for each of its shapes gets USUAL_SHAPES. Raises InputError where no object is
+    as large as 3 pixels of the input.
+    """
+    sizes = (boxes[:, 2:4] - boxes[:, :2]) * np.array(size)
     sizes = sizes[(sizes > 3).all(1)]
+    if len(sizes) == 0:
+        raise InputError(f"no object is as large as 3 px of an input of {size[0]}x{size[1]}: give a larger --input")
     scale = np.sqrt(sizes.prod(1))
     edges = (0.0, *LEVEL_EDGES, np.inf)
     random = np.random.default_rng(seed)
     levels = []
-    for k, low, high in zip(SHAPES_PER_LEVEL, edges, edges[1:], strict=False):
+    for usual, low, high in zip(USUAL_SHAPES, edges, edges[1:], strict=False):
+        k = len(usual)
         points = np.log(sizes[(scale >= low) & (scale < high)])
         if len(points) < 10 * k:
-            raise SystemExit(
-                f"{len(points)} objects of {low:g} to {high:g} px are too few to fit anchors: use more --scenes"
-            )
+            levels.append(usual)
+            continue
         means = points[random.choice(len(points), k, replace=False)]
         for _ in range(50):
             nearest = ((points[:, None] - means[None]) ** 2).sum(2).argmin(1)
@@ -56,9 +70,9 @@ def fit_shapes(boxes: Floats, seed: int = 0) -> list[list[tuple[float, float]]]:
     return levels
 
 
-def grid_sizes() -> list[tuple[int, int]]:
+def grid_sizes(size: Size) -> list[tuple[int, int]]:
     """Rows and columns of each feature map."""
-    width, height = INPUT_SIZE
+    width, height = size
     return [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
 
 
@@ -67,27 +81,28 @@ class AnchorGrid:
     """All anchors of the network, in the order of its outputs.
 
     `centers` is [n, 4] ycenter, xcenter, height, width (the order TFLite_Detection_PostProcess wants), `boxes` the
-    same in corner form, both in fractions of the picture.
+    same in corner form, both in fractions of the picture. `size` is the input's.
     """
 
+    size: Size
     centers: Floats
     boxes: Floats
 
     @classmethod
-    def lay_out(cls, shapes: list[list[tuple[float, float]]]) -> AnchorGrid:
+    def lay_out(cls, shapes: list[list[tuple[float, float]]], size: Size) -> AnchorGrid:
         """One anchor of each shape (pixels) in each cell of each level, rows first."""
-        width, height = INPUT_SIZE
+        width, height = size
         grid = np.array(
             [
                 ((y + 0.5) / rows, (x + 0.5) / columns, h / height, w / width)
-                for (rows, columns), sizes in zip(grid_sizes(), shapes, strict=True)
+                for (rows, columns), sizes in zip(grid_sizes(size), shapes, strict=True)
                 for y in range(rows)
                 for x in range(columns)
                 for w, h in sizes
             ],
             np.float32,
         )
-        return cls(grid, corners(grid))
+        return cls(size, grid, corners(grid))
 
     def assign(self, boxes: Floats) -> tuple[NDArray[np.int32], Floats]:
         """Which label each anchor should give (or BACKGROUND, IGNORED) and the box it should predict.
@@ -126,7 +141,7 @@ class AnchorGrid:
         """For each object the anchors of the 3x3 cells around its centre, on every level: [objects, c]."""
         middle = (objects[:, :2] + objects[:, 2:4]) / 2
         near, found, first = np.arange(-1, 2), [], 0
-        for (rows, columns), count in zip(grid_sizes(), SHAPES_PER_LEVEL, strict=True):
+        for (rows, columns), count in zip(grid_sizes(self.size), SHAPES_PER_LEVEL, strict=True):
             y = ((middle[:, 1, None] * rows).astype(int) + near).clip(0, rows - 1)
             x = ((middle[:, 0, None] * columns).astype(int) + near).clip(0, columns - 1)
             cells = (y[:, :, None] * columns + x[:, None, :]).reshape(len(objects), -1, 1)
