@@ -94,6 +94,8 @@ class WebWorker(ListeningWorker):
         self._server = _server(create(self._premises, guard), guard, self._certificate)
         self._serving = self._loop.create_task(self._server.serve(sockets=[self._door]))
         log.info("web: %s", options.url)
+        if not (options.is_local or options.cert_file or options.trusted_proxies):
+            log.warning("web: the password and the pictures go over the network in the clear: set [web] cert_file")
 
     def serve(self) -> None:
         assert self._loop is not None
