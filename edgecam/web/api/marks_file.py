@@ -102,14 +102,14 @@ def _merge_tables(
     if key not in table:
         table[key] = tomlkit.table(is_super_table=True)
     tables = table[key]
-    for name in [name for name in tables if name not in wanted]:
-        del tables[name]
     for name, values in wanted.items():
         if name not in tables:
             tables[name] = values
             continue
-        for each in {*tables[name], *full[name]}:
+        for each in dict.fromkeys([*full[name], *tables[name]]):
             _set(tables[name], each, values, full[name])
+    for name in [name for name in tables if name not in wanted]:
+        del tables[name]
 
 
 def _set(table: MutableMapping[str, Any], key: str, wanted: Mapping[str, Any], full: Mapping[str, Any]) -> None:
