@@ -42,6 +42,9 @@ def _fields(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("about", "note", "license"):
         if described[name]:
             yield name, described[name]
+    for name in ("accuracy", "latency"):
+        for figure in described[name]:
+            yield name, "{figure}: {of}; {source}".format(**figure)
     yield "kind", _kind(described)
     if described["form"]:
         yield "form", _form(described["form"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,15 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from edgecam import console
-from edgecam.commands import model_form
+from edgecam.commands import model_choice, model_form
 from edgecam.commands.options import JsonOption
 
-commands = typer.Typer(help="List models, describe one, pull published ones, or state the form of your own.")
+commands = typer.Typer(
+    help="List models, describe, verify or use one, pull published ones, state the form of your own."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     model_form.register(commands)
+    model_choice.register(commands)
     app.add_typer(commands, name="models")
 
 
@@ -96,6 +100,29 @@ def pull(
             console.emit(f"{model.name}: {how}: {folder / model.file}")
     if as_json:
         console.emit_json(done)
+
+
+@commands.command()
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME|FILE]...", show_default=False, help="Models (default: all that are here)."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check model files, the published ones by their checksums. Exits 1 where one is wrong."""
+    from edgecam.models.verification import verify as verdicts
+
+    found = list(verdicts(names or ()))
+    if as_json:
+        console.emit_json([asdict(each) | {"path": str(each.path)} for each in found])
+    else:
+        console.emit_table(("name", "file is", "file"), ((each.name, each.state, each.path) for each in found))
+    wrong = [each for each in found if each.state == "wrong"]
+    for each in wrong:
+        console.say(each.problem)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _row(model: dict[str, Any]) -> list[str]:

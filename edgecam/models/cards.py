@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,22 @@ def info(model: Model, folders: Sequence[Path] = ()) -> dict[str, Any]:
 def _card(model: Model, file: ModelFile | None = None) -> dict[str, Any]:
     published = BY_FILE.get(model.path.name)
     card = {"name": model.name, "file": str(model.path), "present": model.path.exists(), "note": model.note}
-    card["about"] = published.about if published else ""
+    card |= _told(published)
     try:
         file = file or load(model.path)
     except ModelError as error:
         return _blank(published) | card | {"problem": str(error)}
     return card | _summary(file, published) | _labels(file, model.labels, file)
+
+
+def _told(published: Published | None) -> dict[str, Any]:
+    """What the catalogue tells of a model beyond what its file does."""
+    return {
+        "about": published.about if published else "",
+        "task": published.task if published else None,
+        "accuracy": [asdict(figure) for figure in published.accuracy] if published else [],
+        "latency": [asdict(figure) for figure in published.latency] if published else [],
+    }
 
 
 def _summary(file: ModelFile, published: Published | None) -> dict[str, Any]:
@@ -97,4 +108,5 @@ def _blank(published: Published | None) -> dict[str, Any]:
 
 def _absent(published: Published) -> dict[str, Any]:
     card = {"name": published.name, "file": published.file, "present": False, "note": published.caution}
-    return card | {"about": published.about} | _blank(published)
+    size = list(published.input_size) if published.input_size else None
+    return card | _told(published) | _blank(published) | {"input": size}
