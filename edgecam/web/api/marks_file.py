@@ -13,6 +13,7 @@ from typing import Any
 import tomlkit
 from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable, Table
 
 from edgecam.config import Config, to_toml
 from edgecam.config.complaints import complaints
@@ -104,7 +105,7 @@ def _merge_tables(
     tables = table[key]
     for name, values in wanted.items():
         if name not in tables:
-            tables[name] = values
+            tables[name] = values if isinstance(tables, InlineTable) else _table(values)
             continue
         for each in dict.fromkeys([*full[name], *tables[name]]):
             _set(tables[name], each, values, full[name])
@@ -120,6 +121,14 @@ def _set(table: MutableMapping[str, Any], key: str, wanted: Mapping[str, Any], f
         table[key] = wanted[key]
     else:
         table.pop(key, None)
+
+
+def _table(values: Mapping[str, Any]) -> Table:
+    """A new table, with an empty line behind it as people write them."""
+    table = tomlkit.table()
+    table.update(values)
+    table.add(tomlkit.nl())
+    return table
 
 
 def _unwrapped(value: Any) -> Any:
