@@ -15,8 +15,6 @@ from edgecam.worker import Worker
 
 TURN = 0.5
 """Longest wait of one turn, seconds."""
-IDLE = 10
-"""Turns without a picture after which the encoder is let go."""
 DEPTH = 16
 """Pictures that may wait for the encoder; beyond it the oldest goes, and the video has one less."""
 STOP_LIMIT = 5.0
@@ -43,6 +41,7 @@ class LiveSink(Sink):
 
     def write(self, annotated: AnnotatedFrame) -> None:
         if not self._live.wanted or self._live.is_attended(annotated.frame.timestamp):
+            self._rest()
             return
         worker = self._worker
         if worker is None or not worker.is_alive():
@@ -54,6 +53,13 @@ class LiveSink(Sink):
             worker.start()
         self.left_out += worker.offer(annotated)
 
+    def _rest(self) -> None:
+        """Have the encoder end, if there is one; no wait for it."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stopping.set()
+            worker.wake()
+
     def close(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None and (stuck := worker.stop_within(STOP_LIMIT)):
@@ -61,7 +67,7 @@ class LiveSink(Sink):
 
 
 class LiveEncoderWorker(Worker):
-    """Encodes what it is offered, until nobody looks or the recorder is at work again."""
+    """Encodes what it is offered, until nobody looks or it is stopped: the recorder is at work again."""
 
     def __init__(self, camera: str, stream: ClipStream, live: LiveFeed) -> None:
         super().__init__(f"live-{camera}", lambda: None)
@@ -70,7 +76,6 @@ class LiveEncoderWorker(Worker):
         self._live = live
         self._changed = Condition()
         self._waiting: deque[AnnotatedFrame] = deque()
-        self._idle = 0
 
     def offer(self, annotated: AnnotatedFrame) -> int:
         """Have a picture encoded; returns how many are left out for it. From any thread; never waits."""
@@ -84,13 +89,10 @@ class LiveEncoderWorker(Worker):
 
     def step(self) -> None:
         annotated = self._take()
-        self._idle = 0 if annotated else self._idle + 1
-        if not self._live.wanted or self._idle > IDLE:
+        if not self._live.wanted:
             raise EndOfStream
         if annotated is None:
             return
-        if self._live.is_attended(annotated.frame.timestamp):
-            raise EndOfStream
         if self._stream.breaks(annotated):
             self._stream.close()
         self._stream.encode(annotated)

@@ -9,6 +9,8 @@ from edgecam.live_feed import Piece
 from edgecam.recording.h264 import StreamInfo
 from edgecam.recording.mp4 import TICKS, Sample, live_fragment, live_header
 
+MESSAGE_BYTES = 64 * 1024
+"""A message that is larger gets no further picture."""
 Message = dict[str, Any] | bytes
 
 
@@ -31,16 +33,17 @@ class Muxer:
     def messages(self, pieces: Iterable[Piece]) -> Iterator[Message]:
         """What to send: the description of a stream and its header where one begins, then fragments, those of several
         pictures together where there are several."""
-        waiting: list[bytes] = []
+        waiting = bytearray()
         for piece in pieces:
-            if piece.stream is not self._stream:
-                if waiting:
-                    yield b"".join(waiting)
-                    waiting = []
+            begins = piece.stream is not self._stream
+            if waiting and (begins or len(waiting) > MESSAGE_BYTES):
+                yield bytes(waiting)
+                waiting.clear()
+            if begins:
                 yield from self._begin(piece)
-            waiting.append(self._fragment(piece))
+            waiting += self._fragment(piece)
         if waiting:
-            yield b"".join(waiting)
+            yield bytes(waiting)
 
     def _begin(self, piece: Piece) -> Iterator[Message]:
         self._stream = piece.stream

@@ -14,9 +14,6 @@ from edgecam.yuv import i420_from_planes, planes
 
 FORMS = 8
 """Sizes whose newest picture is kept."""
-FRESH = 0.1
-"""A picture that is so many seconds older than the newest is still shown, where there is one: so often at most a size
-is made."""
 
 
 class Form(NamedTuple):
@@ -44,13 +41,13 @@ class Pictures:
         self._thread = thread
         self._kept: OrderedDict[Form, asyncio.Future[Picture]] = OrderedDict()
 
-    async def get(self, form: Form) -> Picture | None:
-        """The newest picture, or one that is not FRESH seconds older; None where there is none."""
+    async def get(self, form: Form, age: float) -> Picture | None:
+        """The newest picture, or one that is there and less than `age` seconds older; None where there is none."""
         newest = self._newest.get()
         if newest is None:
             return None
         kept = self._kept.get(form)
-        if kept is None or (kept.done() and not _is_fresh(kept, newest)):
+        if kept is None or (kept.done() and not _is_fresh(kept, newest, age)):
             kept = asyncio.get_running_loop().run_in_executor(self._thread, _picture, newest, form)
             self.made += 1
             self._kept[form] = kept
@@ -60,10 +57,11 @@ class Pictures:
         return await asyncio.shield(kept)
 
 
-def _is_fresh(kept: asyncio.Future[Picture], newest: AnnotatedFrame) -> bool:
+def _is_fresh(kept: asyncio.Future[Picture], newest: AnnotatedFrame, age: float) -> bool:
     if kept.cancelled() or kept.exception() is not None:
         return False
-    return abs(newest.frame.timestamp - kept.result().timestamp) < FRESH
+    picture = kept.result()
+    return picture.sequence == newest.frame.sequence or abs(newest.frame.timestamp - picture.timestamp) < age
 
 
 def _picture(annotated: AnnotatedFrame, form: Form) -> Picture:

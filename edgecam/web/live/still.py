@@ -21,6 +21,8 @@ BOUNDARY = "edgecam"
 REPEAT = 10.0
 """Seconds after which a picture is sent again although there is no newer one, so that both sides notice a dead
 connection."""
+FRESH = 0.1
+"""A picture that is there and not so many seconds older than the newest is shown again: no more are made than that."""
 QUALITY = 70
 Height = Annotated[
     int | None, Query(alias="h", ge=16, le=8192, description="Height in pixels, at most the camera's own.")
@@ -55,7 +57,7 @@ class StillRoutes:
         self, camera: CameraName, height: Height = None, boxes: Boxes = False, quality: Quality = QUALITY
     ) -> Response:
         """The newest picture."""
-        picture = await self._of(camera).get(Form(height or 0, boxes, quality))
+        picture = await self._of(camera).get(Form(height or 0, boxes, quality), FRESH)
         if picture is None:
             raise HTTPException(503, f"camera {camera}: no picture yet")
         return Response(picture.jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
@@ -101,7 +103,7 @@ class PictureStream(Response):
         await sent(send, {"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         loop, shown, repeat_at = asyncio.get_running_loop(), -1, 0.0
         while True:
-            picture = await self._pictures.get(self._form)
+            picture = await self._pictures.get(self._form, min(FRESH, 0.5 / self._fps))
             now = loop.time()
             if picture is not None and (picture.sequence != shown or now >= repeat_at):
                 await sent(send, {"type": "http.response.body", "body": part(picture), "more_body": True})

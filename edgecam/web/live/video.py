@@ -75,7 +75,7 @@ async def _show(websocket: WebSocket, viewing: Viewing, bell: Bell) -> None:
     muxer = Muxer()
     while not viewing.lost:
         pieces = viewing.take()
-        if not pieces:
+        if not (pieces or viewing.lost):
             await bell.wait()
         for message in muxer.messages(pieces):
             async with asyncio.timeout(SEND_TIMEOUT):
