@@ -74,6 +74,11 @@ class _Form(_Table):
     resize: Literal["stretch", "letterbox"] = "stretch"
     options: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _a_form(self) -> _Form:
+        ModelForm(**self.model_dump())
+        return self
+
 
 class _Model(_Table):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")

@@ -17,7 +17,7 @@ State = Literal["as published", "whole", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one file. `whole`: it can be read, and there is no published checksum; `problem` is of a wrong one."""
+    """What came of one file: `whole` can be read, but has no published checksum; `problem` is that of a wrong one."""
 
     name: str
     path: Path
