@@ -33,7 +33,7 @@ pytestmark = pytest.mark.any_runtime
 REQUESTS = 10_000
 ENDLESS = r"^/api/(changes|\{camera\})$"
 """Streams: who asks for them waits for ever."""
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+CHECKS = "not_a_server_error,content_type_conformance"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.recursive(
