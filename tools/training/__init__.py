@@ -1,1 +1,1 @@
-"""From labelled pictures to a detector that edgecam runs; run it as tools/train. The bundled model is made of it too."""
+"""From labelled pictures to a detector that edgecam runs; run it as tools/train."""

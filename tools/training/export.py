@@ -20,7 +20,7 @@ SCORE_THRESHOLD = 0.2
 NMS_IOU = 0.55
 
 
-def post_process_signature(labels: int) -> str:
+def post_process_signature(labels: int, score_threshold: float) -> str:
     """What the converter must know of the custom operation, as a FunctionAttr in protobuf text."""
     attributes = {
         "max_detections": f"i: {MAX_DETECTIONS}",
@@ -28,7 +28,7 @@ def post_process_signature(labels: int) -> str:
         "detections_per_class": "i: 100",
         # The regular one, on T threads, fewer than there are labels, loses label T.
         "use_regular_nms": "b: false",
-        "nms_score_threshold": f"f: {SCORE_THRESHOLD}",
+        "nms_score_threshold": f"f: {score_threshold}",
         "nms_iou_threshold": f"f: {NMS_IOU}",
         "num_classes": f"i: {labels}",
         "y_scale": "f: 10.0",
@@ -43,7 +43,9 @@ def post_process_signature(labels: int) -> str:
 class Detector(tf.Module):  # type: ignore[misc]
     """The network with sigmoid and post-processing, for one picture."""
 
-    def __init__(self, model: keras.Model, grid: AnchorGrid, labels: int) -> None:
+    def __init__(
+        self, model: keras.Model, grid: AnchorGrid, labels: int, score_threshold: float = SCORE_THRESHOLD
+    ) -> None:
         super().__init__()
         self._model = model
         self._anchors = grid.centers
@@ -53,7 +55,8 @@ class Detector(tf.Module):  # type: ignore[misc]
             return nothing, nothing + 0, nothing + 0, nothing + 0
 
         four_outputs.__name__ = OPERATION
-        self._post_process = tf.function(four_outputs, experimental_implements=post_process_signature(labels))
+        signature = post_process_signature(labels, score_threshold)
+        self._post_process = tf.function(four_outputs, experimental_implements=signature)
         picture = tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, name=INPUT_NAME)
         self.function = tf.function(self._detect, input_signature=[picture])
 
