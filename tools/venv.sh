@@ -24,6 +24,22 @@ make_venv() {
     printf '%s\n' "$stamp" > "$folder/edgecam-stamp"
 }
 
+# TensorFlow 2.18 has no wheels past Python 3.12: where python3 is newer, an older one is looked for, unless $PYTHON says.
+choose_python_for_tensorflow() {
+    local candidate
+    if [ -n "${PYTHON:-}" ] || python3 -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
+        return 0
+    fi
+    for candidate in python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null; then
+            PYTHON=$candidate
+            return 0
+        fi
+    done
+    echo "edgecam: TensorFlow 2.18 wants Python 3.11 or 3.12, $(python3 --version 2>&1) is newer: set PYTHON to one" >&2
+    return 1
+}
+
 # Debian ships Python without ensurepip; the package that has it is named after the version.
 install_venv_module() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
