@@ -10,22 +10,27 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "edgecam"
 
 LAYERS = [
-    {"__init__", "types", "errors"},
-    {"ports", "config"},
+    {"__init__", "errors", "types"},
+    {"config", "ports"},
     {
         "assignment", "backoff", "bundled", "clock", "events", "families", "filters", "frigate", "glyphs",
-        "interpolation",
-        "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models", "newest", "overlay", "plates",
-        "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story", "switches", "tiling", "tracker", "turns",
-        "yuv", "zones",
+        "interpolation", "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models",
+        "newest", "overlay", "plates", "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story",
+        "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },
-    {"backlog", "clip_store", "event_search", "event_store", "journal", "journal_schema", "outbox", "outlet", "spool",
-     "supervision", "systemd", "worker"},
-    {"cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep",
-     "health", "housekeeping", "inference", "live_feed", "mqtt", "output", "publisher", "recording", "sinks", "storing", "testing", "thinning",
-     "web"},
-    {"app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging", "pipeline",
-     "reloading", "service"},
+    {
+        "backlog", "clip_store", "event_search", "event_store", "journal", "journal_schema", "outbox", "outlet",
+        "spool", "supervision", "systemd", "worker",
+    },
+    {
+        "cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep",
+        "health", "housekeeping", "inference", "live_feed", "mqtt", "output", "publisher", "recording", "sinks",
+        "storing", "testing", "thinning", "web",
+    },
+    {
+        "app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging",
+        "pipeline", "reloading", "service",
+    },
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
