@@ -30,6 +30,7 @@ from edgecam.newest import NewestFrame
 from edgecam.sinks.newest import NewestSink
 from edgecam.switches import Switches
 from edgecam.web.live import video
+from edgecam.web.live.bell import FEW, LINGER, Bell
 from edgecam.web.live.muxing import Muxer, codecs
 from edgecam.web.live.pictures import FORMS, Form, Pictures
 from edgecam.web.live.still import until_next
@@ -294,6 +295,47 @@ def test_all_who_want_as_many_pictures_want_them_at_the_same_times() -> None:
     starts = [100.0, 100.03, 100.17]
     assert len({round(start + until_next(start, 5.0), 6) for start in starts}) == 1
     assert until_next(100.2, 5.0) == pytest.approx(0.2)
+
+
+class LoopWithItsOwnTime(asyncio.SelectorEventLoop):
+    now = 100.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_few_viewers_get_each_picture_at_once_and_many_get_several_together() -> None:
+    loop = LoopWithItsOwnTime()
+
+    async def woken(bell: Bell, number: int, later: float = 0.0) -> int:
+        """How many of so many are awake, a moment after it was rung and `later` seconds have passed."""
+        waiting = [asyncio.create_task(bell.wait()) for _ in range(number)]
+        await asyncio.sleep(0)
+        bell.ring()
+        bell.ring()
+        for _ in range(4):
+            await asyncio.sleep(0)
+            loop.now += later
+            later = 0.0
+        awake = sum(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        return awake
+
+    async def rung() -> list[int]:
+        few, many, both = (Bell(loop) for _ in range(3))
+        return [
+            *[await woken(few, FEW) for _ in range(2)],
+            await woken(many, FEW + 1),
+            await woken(both, 20),
+            await woken(both, 20, LINGER / 2),
+            await woken(many, FEW + 1, LINGER),
+        ]
+
+    try:
+        assert loop.run_until_complete(rung()) == [FEW, FEW, FEW + 1, 20, 0, FEW + 1]
+    finally:
+        loop.close()
 
 
 def test_time_goes_on_without_a_gap_whatever_becomes_of_the_camera() -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+FEW = 4
+"""So many are woken at once, each time."""
+LINGER = 0.1
+"""Seconds at least between two wake-ups of more than FEW: they get several pictures together, which costs about as much
+as one, and see them half of this later."""
+
 
 class Bell:
-    """Wakes all tasks that wait for it, once, however often it was rung meanwhile. Belongs to the running loop."""
+    """Wakes all tasks that wait for it, once, however often it was rung meanwhile. Belongs to one loop."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._rung = False
+        self._woke = float("-inf")
         self._waiting: list[asyncio.Future[None]] = []
 
     def ring(self) -> None:
@@ -19,7 +26,7 @@ class Bell:
         if not self._rung:
             self._rung = True
             with suppress(RuntimeError):  # the loop has ended: nobody waits any more
-                self._loop.call_soon_threadsafe(self._wake)
+                self._loop.call_soon_threadsafe(self._hear)
 
     async def wait(self) -> None:
         """Wait until it is rung."""
@@ -27,8 +34,16 @@ class Bell:
         self._waiting.append(woken)
         await woken
 
+    def _hear(self) -> None:
+        linger = self._woke + LINGER - self._loop.time()
+        if linger > 0 and len(self._waiting) > FEW:
+            self._loop.call_later(linger, self._wake)
+        else:
+            self._wake()
+
     def _wake(self) -> None:
         self._rung = False
+        self._woke = self._loop.time()
         waiting, self._waiting = self._waiting, []
         for woken in waiting:
             if not woken.done():

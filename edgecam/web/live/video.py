@@ -66,7 +66,7 @@ class VideoRoutes:
 
     def _look(self, access: CameraAccess) -> tuple[Viewing, Bell]:
         """All viewers of a camera share one bell, so that its encoder rings but once."""
-        bell = self._bells.get(access.name) or Bell()
+        bell = self._bells.get(access.name) or Bell(asyncio.get_running_loop())
         self._bells[access.name] = bell
         return access.feed.subscribe(bell.ring), bell
 
