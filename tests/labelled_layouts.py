@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import cv2
@@ -47,7 +48,8 @@ def _shot(seed: int) -> Shot:
 
 def write_coco(folder: Path, pictures: Iterable[Shot]) -> Path:
     """annotations.json beside `images`."""
-    images, notes = [], []
+    images: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for shot in pictures:
         name = f"{shot.name}.jpg"
         _write_picture(folder / "images" / name, shot.image)

@@ -48,8 +48,8 @@ class Split:
 def split(labelled: Labelled, fraction: float, separate: Labelled | None = None) -> Split:
     """Divide the pictures: as `separate` or the layout itself says, else `fraction` of them by their files' names.
 
-    A name always falls on the same side, whatever the layout and however many pictures are added. Raises InputError
-    where one side has too little, or `separate` has labels that there is nothing to learn of.
+    The same names fall on the same sides whatever the layout. Raises InputError where one side has too little, or
+    where `separate` has labels that there is nothing to learn of.
     """
     if separate is not None:
         foreign = sorted(set(separate.labels) - set(labelled.labels))
@@ -59,7 +59,8 @@ def split(labelled: Labelled, fraction: float, separate: Labelled | None = None)
         train = tuple(picture for picture in labelled.pictures if picture.path not in kept)
         validation = separate.pictures
     else:
-        chosen = labelled.validation or {p.path for p in labelled.pictures if _share(p.path.stem) < fraction}
+        mixed = sorted((picture.path for picture in labelled.pictures), key=_lot)
+        chosen = labelled.validation or set(mixed[: max(1, round(len(mixed) * fraction))])
         train = tuple(picture for picture in labelled.pictures if picture.path not in chosen)
         validation = tuple(picture for picture in labelled.pictures if picture.path in chosen)
     objects = [sum(not thing.difficult for p in side for thing in p.things) for side in (train, validation)]
@@ -71,9 +72,9 @@ def split(labelled: Labelled, fraction: float, separate: Labelled | None = None)
     return Split(labelled.labels, train, validation)
 
 
-def _share(name: str) -> float:
-    """A number from 0 to 1 that a name alone decides."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+def _lot(path: Path) -> bytes:
+    """What a file's name draws."""
+    return hashlib.sha256(path.stem.encode()).digest()
 
 
 def claim(work: Path, parts: Split, recipe: Recipe) -> None:
