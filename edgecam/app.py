@@ -30,6 +30,7 @@ from edgecam.composition import (
 )
 from edgecam.condition import detector_losses, gather
 from edgecam.config import Config
+from edgecam.errands import Errands
 from edgecam.errors import ConfigError, WorkerStuck
 from edgecam.health.facts import Facts
 from edgecam.health.services import Health
@@ -69,7 +70,8 @@ class App:
     `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
     what the pipelines have to say, `housekeeping` keeps the disk in order. They are among the `services`, the threads
     that start before the pipelines and stop after them; more may be added until `run`. `folder` is the one with
-    edgecam's data. `on_hangup` is what SIGHUP does, in the main thread. `supervision` knows who hangs.
+    edgecam's data. `on_hangup` is what SIGHUP does, in the main thread. `supervision` knows who hangs,
+    `errands` is what others want done in the main thread.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class App:
         self.health: Health | None = None
         self.services: list[Worker] = [*([messaging.publisher] if messaging else []), *filter(None, [housekeeping])]
         self.supervision = Supervision([])
+        self.errands = Errands(changed.set)
         self.on_hangup: Callable[[], None] | None = None
         self._folder = folder
         if display is not None:
@@ -157,6 +160,7 @@ class App:
             self._changed.wait(0.2)
             self._changed.clear()
             tick()
+            self.errands.run()
             if self._hung_up:
                 self._hung_up = False
                 self._hang_up()

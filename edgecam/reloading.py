@@ -39,12 +39,15 @@ class Reloading:
     def read_again(self) -> None:
         """Do so; a file with faults changes nothing. What came of it is in the log."""
         try:
-            config = load(self._path, cameras_needed=True)
+            self.follow_file()
         except ConfigError as error:
             for complaint in str(error).split("\n"):
                 log.error("%s", complaint)
             log.error("the configuration has faults: the one that runs stays in force")
-            return
+
+    def follow_file(self) -> list[str]:
+        """Do so, and return the keys that need a restart. Raises ConfigError; then nothing has changed."""
+        config = load(self._path, cameras_needed=True)
         before, self._current = self._current, config
         live = [key for key in changes(before, config) if self._is_live(key, config)]
         later = [key for key in changes(self._started, config) if not self._is_live(key, config)]
@@ -55,6 +58,7 @@ class Reloading:
             log.warning("these need a restart of edgecam: %s", ", ".join(later))
         if self._app.messaging and _announced(before) != _announced(config):
             log.warning("topics and Home Assistant's entities follow the new labels, zones and lines at the next start")
+        return later
 
     def _is_live(self, key: str, config: Config) -> bool:
         """Whether a key changes without a restart; those of a camera only where it runs, and is to go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from time import monotonic
+from typing import TypeVar
 
 from edgecam.app import App, Phase
 from edgecam.pipeline import Pipeline
@@ -12,6 +13,8 @@ from edgecam.ports import Clock
 from edgecam.systemd import Notifier
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 STATUS_EVERY = 5.0
 """Seconds between two looks at how it is."""
@@ -55,14 +58,16 @@ class Service:
             self._status_due = now + STATUS_EVERY
             self._say(self._status(now))
 
-    def reload(self, read_again: Callable[[], None]) -> None:
-        """Have the configuration read again, and tell systemd when that begins and ends."""
+    def reload(self, read_again: Callable[[], T]) -> T:
+        """Have the configuration read again, and tell systemd when that begins and ends. Raises what that raises."""
         if self._ready:
             self._notifier.reloading()
-        read_again()
-        if self._ready:
-            self._notifier.ready()
-        self._status_due = float("-inf")
+        try:
+            return read_again()
+        finally:
+            if self._ready:
+                self._notifier.ready()
+            self._status_due = float("-inf")
 
     def _live(self, now: float) -> None:
         if not self._ready and self._is_ready():

@@ -19,8 +19,8 @@ LAYERS = [
         "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },
     {
-        "backlog", "clip_store", "event_search", "event_store", "journal", "journal_schema", "outbox", "outlet",
-        "spool", "supervision", "systemd", "worker",
+        "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_schema", "outbox",
+        "outlet", "spool", "supervision", "systemd", "worker",
     },
     {
         "cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep",
