@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import re
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +16,6 @@ from edgecam.errors import ModelError
 #: Bytes a second: a server that is slower for as long as the time-out is given up; a resumed fetch loses nothing by it.
 SLOWEST = 100
 _CHUNK_BYTES = 1 << 16
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 Watch = Callable[[int | None], AbstractContextManager[Callable[[int], None]]]
 """Opened with the size of the whole (None: unknown); gives what is called with each further number of bytes."""
@@ -64,12 +62,7 @@ def _open(url: str, begun: int, timeout: float) -> tuple[Any, int]:
                     raise
                 error.close()
             else:
-                if response.status != http.client.PARTIAL_CONTENT:
-                    return response, 0
-                place = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-                if place and int(place[1]) == begun:
-                    return response, begun
-                response.close()
+                return response, begun if response.status == http.client.PARTIAL_CONTENT else 0
         return _opener().open(url, timeout=timeout), 0
 
 
