@@ -29,6 +29,7 @@ from edgecam.live_feed import LiveFeed, Piece
 from edgecam.newest import NewestFrame
 from edgecam.sinks.newest import NewestSink
 from edgecam.switches import Switches
+from edgecam.web import door
 from edgecam.web.live import video
 from edgecam.web.live.bell import FEW, LINGER, Bell
 from edgecam.web.live.muxing import Muxer, codecs
@@ -157,6 +158,20 @@ def test_there_are_no_more_viewers_than_there_may_be(tmp_path: Path) -> None:
             viewer.connection.close()
         wait_until_nobody_looks(camera, house)
         stack.enter_context(watching(house))
+
+
+def test_whoever_looks_is_not_taken_for_one_whose_request_does_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "REQUEST_TIMEOUT", 0.5)
+    with filmed(tmp_path) as (camera, house), ExitStack() as stack:
+        camera.run(10)
+        viewer = Seen(stack.enter_context(watching(house)))
+        viewer.until(8)
+        with house.connect() as silent:  # comes later, and is sent away
+            assert silent.recv(1) == b""
+        camera.run(10)
+        viewer.until(18)
 
 
 def test_a_viewer_that_talks_without_end_is_sent_away(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """As asyncio has it."""
         super().data_received(data)
-        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
+        became_websocket = self.transport.get_protocol() is not self
+        if not became_websocket and self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
             self._begin_to_wait()
         else:
             self._stop_waiting()
