@@ -52,8 +52,8 @@ function showCamera(name, state, stats) {
     ["Pictures", `${fps(rates.captured)}, ${fps(rates.analysed)} analysed`],
     ["Until analysed", half(latencies.detect)],
     ["Until shown", half(latencies.output)],
-    ["Events since the start", `${counters.events}${counters.events_lost ? `, ${counters.events_lost} lost` : ""}`],
-    ["Pictures dropped", counters.frames_dropped ? `${counters.frames_dropped} of ${counters.frames_captured}` : "none"],
+    ["Events so far", `${counters.events}${counters.events_lost ? `, ${counters.events_lost} lost` : ""}`],
+    ["Dropped so far", counters.frames_dropped ? `${counters.frames_dropped} of ${counters.frames_captured}` : "none"],
   ]));
 }
 
@@ -61,10 +61,14 @@ const half = ({ p50, p95 }) => (p50 === null ? "" : `${ms(p50)} (95 %: ${ms(p95)
 
 function showDisk({ disk, spool }, storage) {
   const body = card("disk", "Disk", "", null, at("machine"));
-  const rows = [["Folder", disk.path], ["Free", disk.free_bytes === null ? "not known" : `${size(disk.free_bytes)} of ${size(disk.total_bytes)}`]];
-  for (const [key, value] of Object.entries(storage ?? {})) {
-    if (key.endsWith("_bytes") && typeof value === "number" && value) rows.push([key.replace(/_bytes$/, "").replaceAll("_", " "), size(value)]);
-  }
+  const rows = [
+    ["Folder", disk.path],
+    ["Free", disk.free_bytes === null ? "not known" : `${size(disk.free_bytes)} of ${size(disk.total_bytes)}`],
+    ["Clips", size(storage.stored_bytes)],
+    ["Clips beyond their bounds", storage.over_bytes ? size(storage.over_bytes) : ""],
+    ["Clips deleted so far", storage.deleted ? `${storage.deleted}, ${size(storage.deleted_bytes)}` : ""],
+    ["Written in a day, about", storage.written_per_day ? size(storage.written_per_day) : ""],
+  ];
   if (spool.messages || spool.lost) rows.push(["Messages for the broker", `${spool.messages} wait, ${spool.lost} lost`]);
   const used = disk.total_bytes ? 1 - disk.free_bytes / disk.total_bytes : 0;
   const percent = `${Math.round(used * 100)} % of the disk is used`;

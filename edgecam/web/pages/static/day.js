@@ -2,7 +2,7 @@
 import { ask, isoDay } from "./base.js";
 
 /** So many at first, for what is seen at once; then in larger parts. */
-const FIRST = 60;
+const FIRST = 24;
 const PART = 500;
 const MOST = 20000;
 

@@ -2,6 +2,7 @@
 import { ask, at, clock, colourOf, isoDay, notice, ofEvent, shortClock, span } from "./base.js";
 import { follow } from "./changes.js";
 import { boundsOf, Day, today } from "./day.js";
+import { showWhenSeen } from "./pictures.js";
 import { showTimeline } from "./timeline.js";
 import { Viewer } from "./viewer.js";
 
@@ -59,14 +60,16 @@ function itemOf(event) {
     item = at("event-template").content.firstElementChild.cloneNode(true);
     item.dataset.id = event.id;
     items.set(event.id, item);
-    const image = item.querySelector("img");
-    if (event.has_snapshot) image.src = ofEvent(event.id, "thumbnail.jpg");
+    if (event.has_snapshot) showWhenSeen(item.querySelector("img"), ofEvent(event.id, "thumbnail.jpg"));
     item.querySelector("i").style.setProperty("--tint", colourOf(event.label));
     item.querySelector("b").textContent = event.label;
     item.querySelector("a").href = `?day=${day.bounds.day}&event=${encodeURIComponent(event.id)}`;
+  } else if (item.shown === event && item.classList.contains("is-kept") === event.retain_indefinitely) {
+    return item;
   } else if (event.has_snapshot && item.dataset.end !== String(event.end_time)) {
-    item.querySelector("img").src = `${ofEvent(event.id, "thumbnail.jpg")}?of=${event.best_time}`;
+    showWhenSeen(item.querySelector("img"), `${ofEvent(event.id, "thumbnail.jpg")}?of=${event.best_time}`);
   }
+  item.shown = event;
   item.dataset.end = event.end_time;
   const length = event.end_time === null ? "still there" : span(event.end_time - event.start_time);
   item.querySelector(".event-time").textContent = `${clock(event.start_time)} · ${length}`;
@@ -111,6 +114,7 @@ function show(more = false) {
   offer("zone", [...new Set([...cameras.flatMap(({ zones }) => zones), ...day.values("zones")])].sort());
   const choice = wanted();
   shown = day.chosen(choice);
+  at("clear").hidden = !Object.values(choice).some(Boolean);
   const bands = choice.camera ? [choice.camera] : [...form.elements.camera.options].slice(1).map((option) => option.value);
   showTimeline(at("timeline"), day.bounds, bands, shown, goTo);
   const filtered = shown.length < day.events.size ? ` of ${day.events.size}` : "";
