@@ -693,7 +693,7 @@ def test_a_file_that_cannot_be_written_stays(home: Home, monkeypatch: pytest.Mon
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("edgecam.web.api.marks_file.os.fsync", refuse)
+    monkeypatch.setattr("edgecam.config.editing.os.fsync", refuse)
     with Client(app_for(home)) as client:
         answer = client.put("/api/front/marks", json={"zones": {"lawn": ZONE}})
     assert answer.status_code == 409

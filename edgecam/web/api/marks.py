@@ -11,11 +11,12 @@ from fastapi import APIRouter, HTTPException, Response
 from pydantic import Field, model_validator
 
 from edgecam.config import load, to_toml
+from edgecam.config.editing import replace_file
 from edgecam.config.zones import MarkedSection
 from edgecam.errors import ConfigError
 from edgecam.health.status import Document
 from edgecam.web.api.answers import refusal, refusals
-from edgecam.web.api.marks_file import KEYS, as_toml, faults, replace_file, with_marks
+from edgecam.web.api.marks_file import KEYS, as_toml, faults, with_marks
 from edgecam.web.api.switches import CameraName, access_to
 from edgecam.web.premises import Premises
 

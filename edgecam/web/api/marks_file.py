@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import tomllib
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,6 @@ from edgecam.config.complaints import complaints
 from edgecam.config.loading import SIZE_LIMIT_BYTES
 from edgecam.config.zones import MarkedSection
 from edgecam.errors import ConfigError
-from edgecam.recording.fragments import sync_folder
 
 DIGITS = 4
 """Decimals of what is written: a ten-thousandth of the picture is less than a pixel of most."""
@@ -61,27 +57,6 @@ def faults(path: Path, text: str) -> list[str]:
         said = (complaint.removeprefix(str(path)) for complaint in complaints(path, text, error))
         return [each.partition(": ")[2] for each in said]
     return []
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Put a text in a file's place, at once or not at all, also in a power cut. Raises OSError."""
-    path = path.resolve()
-    before = path.stat()
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        with part.open("xb") as file:
-            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
-            with suppress(PermissionError):  # only root may give a file away; whoever else writes owns it
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _merge(table: MutableMapping[str, Any], wanted: Mapping[str, Any], full: Mapping[str, Any]) -> None:
