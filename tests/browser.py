@@ -27,10 +27,14 @@ def require_browser() -> None:
 
 @dataclass
 class Seen:
-    """What a browser complained of, and what it fetched: (address, bytes over the wire)."""
+    """What a browser complained of."""
 
     complaints: list[str] = field(default_factory=list)
-    sizes: list[tuple[str, int]] = field(default_factory=list)
+
+    def note(self, complaint: str, really: bool = True) -> None:  # noqa: FBT001
+        """Remember a complaint, if it is one."""
+        if really:
+            self.complaints.append(complaint)
 
 
 @contextlib.contextmanager
@@ -53,11 +57,9 @@ def opened(chromium: Any, address: str, **options: Any) -> Iterator[tuple[Any, S
     context = chromium.new_context(**{"base_url": address, "locale": "en-GB", "reduced_motion": "reduce"} | options)
     context.set_default_timeout(LIMIT_MS)
     page, seen = context.new_page(), Seen()
-    page.on("pageerror", lambda error: seen.complaints.append(f"script: {error}"))
-    page.on(
-        "console", lambda told: told.type in {"error", "warning"} and seen.complaints.append(f"console: {told.text}")
-    )
-    page.on("response", lambda got: got.status >= 400 and seen.complaints.append(f"{got.status}: {got.url}"))
+    page.on("pageerror", lambda error: seen.note(f"script: {error}"))
+    page.on("console", lambda told: seen.note(f"console: {told.text}", told.type in {"error", "warning"}))
+    page.on("response", lambda got: seen.note(f"{got.status}: {got.url}", got.status >= 400))
     try:
         yield page, seen
     finally:
