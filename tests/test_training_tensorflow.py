@@ -33,7 +33,7 @@ pytestmark = [
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 sys.path.insert(0, str(ROOT / "tools"))
 
-RUNTIMES = [name for name in ("ai-edge-litert", "tflite-runtime") if find_spec(f"{name.replace('-', '_')}.interpreter")]
+RUNTIMES = [name for name in ("ai-edge-litert", "tflite-runtime") if find_spec(name.replace("-", "_"))]
 SMALL = ["--input", "160x96", "--batch", "4", "--threads", "2", "--json"]
 WRITERS: dict[str, Callable[..., Path]] = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}
 
