@@ -26,6 +26,7 @@ _STORED = """
     SELECT id, camera, start_time, end_time, bytes, kept, clock_synced, {labels}
     FROM clips WHERE end_time IS NOT NULL AND kind = ? AND NOT leaving ORDER BY rowid
 """
+_SOME_LABELS = f"CASE WHEN clock_synced AND start_time BETWEEN ? AND ? THEN NULL ELSE {_LABELS} END"
 _CLAIM = "UPDATE clips SET leaving = 1 WHERE id = ? AND end_time IS NOT NULL AND (NOT kept OR ?)"
 _PAGE = 1000
 """Clips read at once: a reader that takes its time must not make the write-ahead log grow."""
@@ -189,12 +190,16 @@ class ClipStore(JournalFile):
         """The ids of the events that a clip shows."""
         return [row[0] for row in self._rows("SELECT event_id FROM clip_events WHERE clip_id = ?", clip_id)]
 
-    def stored(self, kind: ClipKind, *, labels: bool = True) -> list[StoredClip]:
+    def stored(
+        self, kind: ClipKind, *, labels: bool = True, unlabelled: tuple[float, float] = (1.0, 0.0)
+    ) -> list[StoredClip]:
         """What retention is to know: the clips of a kind that are whole, in the order of recording.
 
-        Without `labels`, which only bounds of age ask for, that takes a fraction of the time.
+        Without `labels`, which only bounds of age by label ask for, that takes a fraction of the time; those that began
+        in the span `unlabelled`, Unix seconds by a clock that was right, come without them in any case.
         """
-        rows = self._rows(_STORED.format(labels=_LABELS if labels else "NULL"), kind)
+        query, values = (_SOME_LABELS, unlabelled) if labels else ("NULL", ())
+        rows = self._rows(_STORED.format(labels=query), *values, kind)
         return [
             StoredClip(clip_id, camera, _split(found), start, end, size, bool(kept), bool(synced))
             for clip_id, camera, start, end, size, kept, synced, found in rows

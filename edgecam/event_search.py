@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,26 @@ from edgecam.journal_schema import JournalFile, pragma
 
 _SHOWN = "FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = events.id AND NOT leaving"
 _HAS_CLIP = f"EXISTS (SELECT 1 {_SHOWN})"
-_KEPT = f"EXISTS (SELECT 1 {_SHOWN} AND kept)"
+_KEPT = "id IN (SELECT event_id FROM clips JOIN clip_events ON clip_id = clips.id WHERE kept AND NOT leaving)"
+_IS_KEPT = f"EXISTS (SELECT 1 {_SHOWN} AND kept)"
 _GROWS = f"EXISTS (SELECT 1 {_SHOWN} AND clips.end_time IS NULL)"
-_SELECT = f"SELECT events.rowid, data, end_time, snapshot, cut, {_HAS_CLIP}, {_KEPT}, {_GROWS} FROM events"  # noqa: S608 (constants)
+_COLUMNS = f"events.rowid, data, end_time, snapshot, cut, {_HAS_CLIP}, {_IS_KEPT}, {_GROWS}"
 _DAYS = """
     SELECT date(start_time, 'unixepoch', 'localtime') AS day, count(*) FROM events
     {} GROUP BY day HAVING day IS NOT NULL ORDER BY day
 """
+_SELECT = f"SELECT {_COLUMNS} FROM events"  # noqa: S608 (constants)
+_OF_KIND = f"SELECT start_time, {_COLUMNS} FROM events INDEXED BY events_by_kind"  # noqa: S608 (constants)
+_NEWEST_FIRST = "ORDER BY start_time DESC, events.rowid DESC LIMIT ?"
+#: The "+" keeps SQLite from going through all events in that order where only a few are in question.
+_FEW_NEWEST_FIRST = "ORDER BY +start_time DESC, events.rowid DESC LIMIT ?"
+_NEXT_KIND = """
+    SELECT camera, label, zones FROM events
+    WHERE (camera, label, zones) > (?, ?, ?) ORDER BY camera, label, zones LIMIT 1
+"""
+_SCORED = "SELECT rowid FROM events WHERE end_time IS NOT NULL AND top_score BETWEEN ? AND ?"
+_FEW = 5000
+"""So many events are sorted in no time; where more have a score, the next page of them is not far."""
 AT_ONCE = 500
 """Ids in one question."""
 
@@ -79,11 +96,22 @@ class EventSearch(JournalFile):
         super().__init__(path, read_only=True)
 
     def search(self, wanted: Wanted, limit: int) -> list[FoundEvent]:
-        """The newest events that match, by their start, at most so many."""
+        """The newest events that match, by their start, at most so many.
+
+        What is asked for decides where to look, so that nobody waits while all events are gone through for a few, or
+        for none: the events that last, the favourites, those of a score that few have, the kinds that match (each
+        camera, label and list of zones has its events by their start); else all, by their start.
+        """
         conditions, values = _conditions(wanted)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        # By start, whatever else is asked for: the "+" keeps SQLite from sorting all events of a camera instead.
-        return self._found(f"{where} ORDER BY start_time DESC, events.rowid DESC LIMIT ?", *values, limit)
+        if wanted.in_progress or wanted.kept:
+            return self._found(f"{where} {_FEW_NEWEST_FIRST}", *values, limit)
+        if few := self._few_scored(wanted):
+            where = f"{where} AND (events.rowid IN ({_SCORED}) OR end_time IS NULL)"
+            return self._found(f"{where} {_FEW_NEWEST_FIRST}", *values, *few, limit)
+        if wanted.cameras or wanted.labels or wanted.zones:
+            return self._of_kinds(wanted, limit)
+        return self._found(f"{where} {_NEWEST_FIRST}", *values, limit)
 
     def event(self, event_id: str) -> FoundEvent | None:
         """The event of exactly this id; None where there is none."""
@@ -99,7 +127,7 @@ class EventSearch(JournalFile):
 
     def open_events(self, limit: int) -> list[FoundEvent]:
         """The newest events that are not over, in the order of recording."""
-        return self._found("WHERE end_time IS NULL ORDER BY events.rowid DESC LIMIT ?", limit)[::-1]
+        return self._found("WHERE end_time IS NULL ORDER BY +events.rowid DESC LIMIT ?", limit)[::-1]
 
     def recorded_since(self, place: int, limit: int) -> list[FoundEvent]:
         """The next events that were recorded for the first time behind `place`, in that order."""
@@ -120,6 +148,43 @@ class EventSearch(JournalFile):
         condition, values = ("WHERE camera = ?", (camera,)) if camera is not None else ("", ())
         with self._faults():
             return [(day, count) for day, count in self._opened.execute(_DAYS.format(condition), values)]
+
+    def _few_scored(self, wanted: Wanted) -> tuple[float, float] | None:
+        """The scores asked for, if few events that are over have one of these."""
+        if wanted.min_score is None and wanted.max_score is None:
+            return None
+        low = float("-inf") if wanted.min_score is None else wanted.min_score
+        high = float("inf") if wanted.max_score is None else wanted.max_score
+        with self._faults():
+            query = f"SELECT count(*) FROM ({_SCORED} LIMIT {_FEW})"  # noqa: S608 (constants)
+            count = self._opened.execute(query, (low, high)).fetchone()[0]
+        return (low, high) if count < _FEW else None
+
+    def _of_kinds(self, wanted: Wanted, limit: int) -> list[FoundEvent]:
+        """The newest events of the kinds that match: each kind's come by their start, and only as far as needed."""
+        conditions, values = _conditions(replace(wanted, cameras=(), labels=(), zones=()))
+        where = " AND ".join(["camera = ? AND label = ? AND zones = ?", *conditions])
+        query = f"{_OF_KIND} WHERE {where} {_NEWEST_FIRST}"
+        with self._faults(), self._at_one_moment():
+            kinds = [kind for kind in self._kinds() if _matches(wanted, *kind)]
+            each = (self._opened.execute(query, (*kind, *values, limit)) for kind in kinds)
+            newest = merge(*each, key=itemgetter(0, 1), reverse=True)
+            return [_event(*row[1:]) for row in islice(newest, limit)]
+
+    def _kinds(self) -> Iterator[tuple[str, str, str]]:
+        """Each camera, label and list of zones that there is together: few, whatever the number of events."""
+        kind = ("", "", "")
+        while found := self._opened.execute(_NEXT_KIND, kind).fetchone():
+            yield (kind := found)
+
+    @contextmanager
+    def _at_one_moment(self) -> Iterator[None]:
+        """The file as it is now, for several questions."""
+        self._opened.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._opened.execute("ROLLBACK")
 
     def _found(self, condition: str, *values: object) -> list[FoundEvent]:
         with self._faults():
@@ -145,6 +210,15 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         (condition if flag else f"NOT ({condition})", ()) for condition, flag in flags.items() if flag is not None
     ]
     return [condition for condition, _ in pairs], [value for _, values in pairs for value in values]
+
+
+def _matches(wanted: Wanted, camera: str, label: str, zones: str) -> bool:
+    """Whether events of this kind are looked for."""
+    return (
+        camera in (wanted.cameras or (camera,))
+        and label in (wanted.labels or (label,))
+        and (not wanted.zones or any(json.dumps(zone, ensure_ascii=False) in zones for zone in wanted.zones))
+    )
 
 
 def _ranges(wanted: Wanted) -> Iterator[tuple[str, tuple[object, ...]]]:

@@ -12,11 +12,11 @@ AT_ONCE = 500
 """Ids in one question."""
 _OLD = """
     SELECT rowid, id, snapshot FROM events
-    WHERE rowid <= (SELECT coalesce(max(rowid), -1) FROM events WHERE start_time >= ? AND start_time < ?)
-        AND end_time IS NOT NULL AND NOT (end_time >= ? AND end_time <= ?)
+    WHERE rowid > ? AND rowid <= ? AND end_time IS NOT NULL AND NOT (end_time >= ? AND end_time <= ?)
         AND NOT EXISTS (SELECT 1 FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = events.id)
     ORDER BY rowid LIMIT ?
 """
+_LAST_OLD = "SELECT coalesce(max(rowid), -1) FROM events WHERE start_time >= ? AND start_time < ?"
 _PICTURED = """
     SELECT rowid, id, snapshot FROM events
     WHERE rowid > ? AND snapshot IS NOT NULL AND end_time IS NOT NULL AND NOT (end_time >= ? AND end_time <= ?)
@@ -38,13 +38,21 @@ class EventStore(JournalFile):
     Transactions are short. Errors are SinkError. Used by the thread that opened it.
     """
 
-    def old(self, before: float, now: float, limit: int) -> list[StoredEvent]:
-        """The first events that ended before a time, Unix seconds, and are in no clip.
+    def last_old(self, before: float) -> int:
+        """The place of the last event that is old: began before a time, Unix seconds; -1 where there is none.
 
-        The order of recording says what is old: one whose date cannot be right, of before EARLIEST or after `now`, is
+        The order of recording says what is old: one whose date cannot be right, of before EARLIEST or in the future, is
         as old as the next that has one, and stays where there is none.
         """
-        return self._found(_OLD, EARLIEST, before, before, now, limit)
+        with self._faults():
+            return int(self._opened.execute(_LAST_OLD, (EARLIEST, before)).fetchone()[0])
+
+    def old(self, after: int, last: int, span: tuple[float, float], limit: int) -> list[StoredEvent]:
+        """The first events behind the place `after`, up to `last`, that are over and in no clip.
+
+        Those that ended in the `span`, Unix seconds, are not old, however old they were when they began.
+        """
+        return self._found(_OLD, after, last, *span, limit)
 
     def pictured(self, after: int, since: float, now: float, limit: int) -> list[StoredEvent]:
         """The next events behind the place `after` that have a picture, but for those that ended from `since` to `now`:

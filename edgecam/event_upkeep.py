@@ -70,8 +70,11 @@ class EventUpkeep:
         if now is None or self._max_age is None:
             return
         self._store.open()
-        before = self.deleted
-        while found := self._store.old(now - self._max_age, now, BATCH):
+        before, place, oldest = self.deleted, -1, now - self._max_age
+        last = self._store.last_old(oldest)
+        # From place to place: where clips keep many old events, none of them is looked at twice.
+        while found := self._store.old(place, last, (oldest, now), BATCH):
+            place = found[-1].place
             for event in found:
                 self._delete_picture(event)
             self._store.forget(event.event_id for event in found)

@@ -37,8 +37,14 @@ _INDEXED = """
 """
 _CLIP = "SELECT path FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = {} ORDER BY clips.rowid LIMIT 1"
 _SELECT = f"SELECT data, end_time, snapshot, cut, ({_CLIP.format('events.id')}) FROM events"  # noqa: S608 (constants)
-#: Events have few different lists of zones: to find those first is ten times as fast as to look into every event.
-_IN_ZONE = "zones IN (SELECT DISTINCT zones FROM events WHERE instr(zones, ?))"
+#: Events have few different lists of zones: to find those first, each by the one before it, is soon done.
+_IN_ZONE = """zones IN (
+    WITH RECURSIVE lists (entered) AS (
+        SELECT min(zones) FROM events
+        UNION ALL SELECT (SELECT min(zones) FROM events WHERE zones > entered) FROM lists WHERE entered IS NOT NULL
+    )
+    SELECT entered FROM lists WHERE instr(entered, ?)
+)"""
 _TOLD = "SELECT data, end_time, snapshot, cut, json_extract(data, '$.clip') FROM events"
 
 
@@ -142,7 +148,7 @@ class Journal(JournalFile):
         progress would be marked as well.
         """
         with self._faults(), transaction(self._opened):
-            rows = self._opened.execute(f"{_TOLD} WHERE end_time IS NULL ORDER BY rowid").fetchall()
+            rows = self._opened.execute(f"{_TOLD} WHERE end_time IS NULL ORDER BY +rowid").fetchall()
             query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
             self._opened.execute(query, (reason,))
             for before in map(_document, rows if self._outbox else ()):

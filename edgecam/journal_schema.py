@@ -86,6 +86,12 @@ MIGRATIONS = (
     UPDATE events SET zones = json_extract(data, '$.entered_zones');
     CREATE INDEX events_by_zones ON events (zones);
     """,
+    """
+    UPDATE events SET zones = '[]' WHERE zones IS NULL;
+    CREATE INDEX events_by_kind ON events (camera, label, zones, start_time);
+    CREATE INDEX events_by_score ON events (top_score) WHERE end_time IS NOT NULL;
+    CREATE INDEX kept_clips ON clips (id) WHERE kept;
+    """,
 )
 """What leads from each schema version (`PRAGMA user_version`) to the next; never edited, only added to."""
 

@@ -45,7 +45,16 @@ class Policy:
     def age_limit(self, clip: StoredClip) -> float:
         """How many seconds this clip may stay; infinite without a bound."""
         ages = [self.label_max_age.get(label, self.max_age) for label in clip.labels] or [self.max_age]
-        return max(float("inf") if age is None else age for age in ages)
+        return max(map(_age, ages))
+
+    @property
+    def least_age_limit(self) -> float:
+        """No clip goes by its age that is younger than so many seconds, whatever its labels."""
+        return min(map(_age, (self.max_age, *self.label_max_age.values())))
+
+
+def _age(seconds: float | None) -> float:
+    return float("inf") if seconds is None else seconds
 
 
 def to_delete(clips: Sequence[StoredClip], now: float | None, free_bytes: int, policy: Policy) -> list[str]:

@@ -65,13 +65,21 @@ class Thinning:
             for kind, policy in self._kinds:
                 most = None if policy.max_bytes is None else max(0, policy.max_bytes - growing[kind])
                 bounded = replace(policy, max_bytes=most, min_free_bytes=least)
-                clips = [clip for clip in self._store.stored(kind, labels=ages) if clip.clip_id not in without]
+                clips = [
+                    clip for clip in self._stored(kind, policy, now if ages else None) if clip.clip_id not in without
+                ]
                 yield
                 yield from self._thin_out(clips, now if ages else None, bounded, is_last=kind is self._kinds[-1][0])
             self.stored_bytes = self._store.total_bytes() + growing.total()
         free, least = self._space()
         self.is_short = free < least
         self._say()
+
+    def _stored(self, kind: ClipKind, policy: Policy, now: float | None) -> list[StoredClip]:
+        """The clips of a kind, with the labels of those alone for which they matter: to look them up takes longest."""
+        if now is None or not policy.label_max_age:
+            return self._store.stored(kind, labels=False)
+        return self._store.stored(kind, unlabelled=(now - policy.least_age_limit, now))
 
     def _thin_out(
         self, clips: Sequence[StoredClip], now: float | None, policy: Policy, *, is_last: bool
