@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from labelled_layouts import LABELS, Shot, shots, write_coco, write_voc, write_yolo
+from tiny_models import classifier, detector
 
 from edgecam.detectors.tflite import TfliteDetector
+from edgecam.errors import InputError
 from edgecam.modelfile import ModelFile
 
 if find_spec("tensorflow") is None:
@@ -95,6 +97,14 @@ def test_the_bundled_models_weights_are_read_back(rendered: list[Shot]) -> None:
     _, while_training = model((pictures.astype(np.float32) - 128) / 128, training=True)
     assert np.corrcoef(logits.numpy().ravel(), while_training.numpy().ravel())[0, 1] > 0.95
     assert logits.numpy().max() > 0  # it is sure of something: random weights begin at -4 everywhere
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", detector(), classifier()])
+def test_weights_of_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.tflite"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"other\.tflite"):
+        import_module("training.starting").read_layers(path)
 
 
 def test_a_course_ends_when_it_becomes_no_better(tmp_path: Path) -> None:

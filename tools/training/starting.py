@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
 from edgecam.errors import InputError
+from edgecam.modelfile import ModelFile
 from training.export import OPERATION
 from training.shards import Picture
 
 Array = NDArray[np.float32]
 _KINDS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _PICTURES_AT_ONCE = 8
+NOT_OURS = "not a model in integers that tools/train made: give another --start, demo or scratch"
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ class _Graph:
 
 
 def read_layers(path: Path) -> list[Layer]:
-    """The convolutions of a model that this trainer made. Raises InputError."""
+    """The convolutions of a model that this trainer made. Raises InputError for any other file."""
+    content = ModelFile.load(path).content
     try:
-        return _Graph(path.read_bytes()).layers()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}): --start scratch does without") from error
+        return _Graph(content).layers()
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: {NOT_OURS}") from error
 
 
 def start_from(model: keras.Model, known: Sequence[Layer], same: Sequence[int | None], pictures: Picture) -> None:
