@@ -6,6 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("fastapi", reason="no web server: install edgecam[web]")
+
 from clip_recording import START, Film, Recorder
 from hypothesis import given
 from hypothesis import strategies as st

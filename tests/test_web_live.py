@@ -13,10 +13,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pytest
+
+pytest.importorskip("fastapi", reason="no web server: install edgecam[web]")
+pytest.importorskip("httpx", reason="no HTTP client for tests: install edgecam[test]")
+
 import cv2
 import httpx
 import numpy as np
-import pytest
 from clip_recording import START, Film, Recorder, number_in
 from live_viewing import decoded, packet, stream
 from numpy.typing import NDArray

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("fastapi", reason="no web server: install edgecam[web]")
+
 from live_rig import BITS, HD, SQUARE
 from mqtt_broker import free_port
 
