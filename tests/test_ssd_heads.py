@@ -73,6 +73,14 @@ def test_anchors_of_pictures_that_are_no_squares_and_of_odd_sizes() -> None:
     assert uneven[0] == pytest.approx([0.25, 0.0, 2.0, 1.6])
 
 
+def test_the_anchors_of_ssd_resnet50_fpn_at_640() -> None:
+    """Its configuration: levels 3 to 7, scale 4, ratios 1, 2 and 0.5, two scales an octave."""
+    boxes = MultiscaleAnchors().boxes((640, 640))
+    assert len(boxes) == 6 * (80**2 + 40**2 + 20**2 + 10**2 + 5**2) == 51150
+    assert boxes[0] == pytest.approx([4 / 640, 4 / 640, 32 / 640, 32 / 640])
+    assert boxes[-6] == pytest.approx([576 / 640, 576 / 640, 512 / 640, 512 / 640])
+
+
 def test_stated_scales_and_feature_maps_are_taken() -> None:
     anchors = SsdAnchors(
         feature_maps=((2, 1), (1, 1)), scales=(0.25, 0.36), aspect_ratios=(4.0,), reduce_boxes_in_lowest_layer=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -19,6 +20,7 @@ from edgecam.config import Config
 from edgecam.detectors.tflite import TfliteDetector
 from edgecam.detectors.tiled import TiledDetector, suited
 from edgecam.errors import DetectorError
+from edgecam.evaluation import evaluate
 from edgecam.inference import InferenceWorker
 from edgecam.labels import parse_labels
 from edgecam.modelfile import ModelForm
@@ -322,3 +324,15 @@ def test_small_things_are_found_that_one_pass_does_not_see() -> None:
     with Coarse() as plain, TiledDetector(Coarse(), Tiling(3, 3)) as tiled:
         assert plain.detect(picture) == []
         assert [each.label for each in tiled.detect(picture)] == ["spot"]
+
+
+@pytest.mark.skipif(os.environ.get("EDGECAM_LABS") != "1", reason="474 inferences, a minute or more: EDGECAM_LABS=1")
+def test_of_the_small_objects_of_coco_half_as_many_again_are_found(assets: Path) -> None:
+    pytest.importorskip("pycocotools", reason="the extra `eval` is not installed")
+    model = assets / "models" / "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+    images = assets / "images" / "coco_val"
+    with TfliteDetector(model) as plain:
+        once = evaluate(plain, images, images / "instances.json")
+        tiled = evaluate(TiledDetector(plain, Tiling(2, 2)), images, images / "instances.json")
+    assert tiled["AP_small"] >= 1.5 * once["AP_small"]
+    assert tiled["AP"] > once["AP"]
