@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,15 @@ settings.register_profile("edgecam", deadline=None)
 settings.load_profile("edgecam")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _log_level_stays() -> Iterator[None]:
+    """A tool that is run within a test may turn edgecam's log down; the next test wants to read it."""
+    logger = logging.getLogger("edgecam")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="session")

