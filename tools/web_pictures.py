@@ -24,7 +24,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "web-review": ("review", WIDE),
     "web-clip": (f"review?event={EVENT}", WIDE),
     "web-zones": ("zones", WIDE),
-    "web-condition": ("condition", WIDE | {"color_scheme": "dark"}),
+    "web-condition": ("condition", {"viewport": {"width": 1280, "height": 660}, "color_scheme": "dark"}),
     "web-phone": ("./", PHONE),
     "web-phone-dark": ("review", PHONE | {"color_scheme": "dark"}),
 }

@@ -86,8 +86,8 @@ function detailsOf(mark) {
     show();
   });
   const loiter = field("Counts after, seconds", options.loitering_time ?? 0, ({ value }) => (options.loitering_time = Number(value)), { type: "number", min: 0, step: "any" });
-  const inertia = field("Looks in a row", options.inertia ?? 3, ({ value }) => (options.inertia = Number(value)), { type: "number", min: 1, max: 100 });
-  return [...fields, make("div", { class: "pair" }, loiter, inertia), make("label", { class: "check" }, required, "No events of what was in no such zone")];
+  const inertia = field("Looks until so", options.inertia ?? 3, ({ value }) => (options.inertia = Number(value)), { type: "number", min: 1, max: 100 });
+  return [...fields, make("div", { class: "pair" }, loiter, inertia), make("label", { class: "check" }, required, "Only what was in such a zone becomes an event")];
 }
 
 function showDetails() {
