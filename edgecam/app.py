@@ -25,6 +25,7 @@ from edgecam.composition import (
     build_messaging,
     build_parts,
     build_sinks,
+    build_viewing,
     model_folders,
     with_display,
 )
@@ -70,8 +71,8 @@ class App:
     `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
     what the pipelines have to say, `housekeeping` keeps the disk in order. They are among the `services`, the threads
     that start before the pipelines and stop after them; more may be added until `run`. `folder` is the one with
-    edgecam's data. `on_hangup` is what SIGHUP does, in the main thread. `supervision` knows who hangs,
-    `errands` is what others want done in the main thread.
+    edgecam's data. `on_hangup` is what SIGHUP does, in the main thread, `on_reload` what `reload` does. `supervision`
+    knows who hangs, `errands` is what others want done in the main thread.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class App:
         self.supervision = Supervision([])
         self.errands = Errands(changed.set)
         self.on_hangup: Callable[[], None] | None = None
+        self.on_reload: Callable[[], list[str]] = list
         self._folder = folder
         if display is not None:
             display.on_quit = self.stop
@@ -140,6 +142,13 @@ class App:
         """Ask for an orderly end. May be called from any thread and from a signal handler."""
         self._stopping = True
         self._changed.set()
+
+    def reload(self) -> list[str]:
+        """Read the configuration again, in the main thread; returns the keys that need a restart. From any other.
+
+        Raises ConfigError, and TimeoutError where the main thread does not come to it.
+        """
+        return self.errands.ask(self.on_reload)
 
     def counters(self) -> dict[str, Counters]:
         """The counts of each camera."""
@@ -236,8 +245,11 @@ def tidy(config: Config, clock: Clock) -> None:
         log.warning("%d events were left open by the last run: marked as cut", cut)
 
 
-def build(config: Config, clock: Clock) -> App:
-    """Make the objects that the configuration names. No device is opened yet. Raises ConfigError, ModelError."""
+def build(config: Config, clock: Clock, path: Path | None = None) -> App:
+    """Make the objects that the configuration, from the file at `path`, names. No device is opened yet.
+
+    Raises ConfigError, ModelError.
+    """
     if not config.enabled_cameras:
         raise ConfigError("no camera to run: add a [cameras.NAME] section, or set enabled = true in one")
     changed = threading.Event()
@@ -247,7 +259,8 @@ def build(config: Config, clock: Clock) -> App:
     inference, cameras = build_inference(config, model, changed.set), config.enabled_cameras
     parts = [build_parts(config, name, camera, model, clock, inference) for name, camera in cameras.items()]
     messaging = build_messaging(config, model, parts, clock, changed.set)
-    parts = [replace(each, sinks=build_sinks(config, each, messaging)) for each in parts]
+    viewing = build_viewing(config, model, path)
+    parts = [replace(each, sinks=build_sinks(config, each, messaging, viewing)) for each in parts]
     parts[0] = with_display(parts[0], display)
     pipelines = [
         Pipeline(
@@ -262,5 +275,7 @@ def build(config: Config, clock: Clock) -> App:
     housekeeping = build_housekeeping(config, clock, changed.set)
     app = App(pipelines, changed, display, messaging, housekeeping, folder=config.data_dir)
     app.health = Health(config, app.facts, lambda: detector_losses(app.pipelines), clock, changed.set)
+    if viewing:
+        app.health.servers.append(viewing.worker(app.facts, app.reload, clock, changed.set))
     app.services += [*([inference] if inference else []), *app.health.workers]
     return app

@@ -35,7 +35,9 @@ from edgecam.tracker import Tracker
 from edgecam.worker import Worker
 
 if TYPE_CHECKING:
+    from edgecam.live_feed import LiveFeed
     from edgecam.messaging import Messaging
+    from edgecam.viewing import Viewing
 
 log = logging.getLogger(__name__)
 
@@ -162,13 +164,29 @@ def build_messaging(
         return None
     from edgecam.messaging import Messaging
 
-    chosen = Path(config.detector.labels) if config.detector.labels else None
-    known = labels_for(pair_of(model, model_folders(config)), chosen).names
+    known = known_labels(config, model)
     switches = {each.name: each.switches for each in parts}
     return Messaging(config, config.data_dir / JOURNAL, known, switches, clock, on_exit)
 
 
-def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | None) -> list[Sink]:
+def build_viewing(config: Config, model: Model, path: Path | None) -> Viewing | None:
+    """What looks on through the browser; None where that is not wanted. Raises ConfigError."""
+    if not config.web.enabled:
+        return None
+    from edgecam.viewing import Viewing
+
+    return Viewing(config, path, known_labels(config, model))
+
+
+def known_labels(config: Config, model: Model) -> tuple[str, ...]:
+    """The labels of the model, as the configuration has them. Raises ModelError."""
+    chosen = Path(config.detector.labels) if config.detector.labels else None
+    return labels_for(pair_of(model, model_folders(config)), chosen).names
+
+
+def build_sinks(
+    config: Config, parts: PipelineParts, messaging: Messaging | None, viewing: Viewing | None = None
+) -> list[Sink]:
     """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
     data, camera, clock, made = config.data_dir, parts.name, parts.clock, []
     shots = data / SNAPSHOTS if config.snapshots.enabled else None
@@ -191,16 +209,17 @@ def build_sinks(config: Config, parts: PipelineParts, messaging: Messaging | Non
         messaging.takes_pictures(camera, pictures)
         made.append(pictures)
     if config.clips.enabled or config.continuous.enabled:
-        made.append(GatedSink(build_clips(config, camera, clock), parts.switches, "recordings"))
+        live = viewing.of(parts).feed if viewing else None
+        made.append(GatedSink(build_clips(config, camera, clock, live), parts.switches, "recordings"))
     if config.video.enabled:
         started = clock.wall(clock.monotonic())
         path = data / "video" / camera / f"{started:%Y-%m-%d}" / f"{started:%H-%M-%S}.mp4"
         video = sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"}))
         made.append(GatedSink(video, parts.switches, "recordings"))
-    return made
+    return made + (viewing.sinks(parts) if viewing else [])
 
 
-def build_clips(config: Config, camera: str, clock: Clock) -> Sink:
+def build_clips(config: Config, camera: str, clock: Clock, live: LiveFeed | None = None) -> Sink:
     """What records one camera's events, all there is, or both."""
     from edgecam.recording.encoder import EncoderOptions
     from edgecam.sinks.clips import ClipSink
@@ -214,6 +233,7 @@ def build_clips(config: Config, camera: str, clock: Clock) -> Sink:
         encoder=EncoderOptions(**options.encoding()),
         events=options.enabled,
         segment_length=continuous.segment_length if continuous.enabled else 0.0,
+        live=live,
         **options.recording(),
     )
 

@@ -29,7 +29,7 @@ LAYERS = [
     },
     {
         "app", "benchmark", "composition", "condition", "demonstration", "doctor", "installation", "messaging",
-        "pipeline", "reloading", "service",
+        "pipeline", "reloading", "service", "viewing",
     },
     {"__main__", "cli", "commands", "console"},
 ]  # fmt: skip

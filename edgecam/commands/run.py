@@ -36,10 +36,11 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     faulthandler.enable(2)  # the watchdog ends a hung process with SIGABRT: where each thread stood is then on stderr
     settings = load(config, cameras_needed=True)
     clock = SystemClock()
-    app = build(settings, clock)
+    app = build(settings, clock, config)
     service = Service(app, Notifier(), clock)
     reloading = Reloading(config, settings, app)
     app.on_hangup = lambda: service.reload(reloading.read_again)
+    app.on_reload = lambda: service.reload(reloading.follow_file)
     tidy(settings, clock)
     with console.progress("watching") as advance:
         app.run(_each(service.tick, _Progress(app, advance)))
