@@ -181,11 +181,11 @@ loop = true
 class Run:
     """A real `edgecam -v run`, as systemd starts it."""
 
-    def __init__(self, folder: Path, watchdog: float = 2.0, path: str = "") -> None:
+    def __init__(self, folder: Path, watchdog: float = 2.0, path: str = "", extra: str = "") -> None:
         self.config = folder / "edgecam.toml"
         self.data = folder / "data"
         self._path = path or str(demo_clip())
-        self.write()
+        self.write(extra)
         self.systemd = NotifySocket(folder, watchdog)
         command = [sys.executable, "-m", "edgecam", "-v", "run", "-c", str(self.config), "--json"]
         self.log = (folder / "log").open("w+", encoding="utf-8")
