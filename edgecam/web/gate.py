@@ -151,5 +151,6 @@ def _is_page(scope: Scope, headers: dict[bytes, bytes]) -> bool:
 
 
 def _login_page(scope: Scope) -> str:
-    wanted = quote(scope["path"], safe="/")
+    query = scope["query_string"].decode("latin-1")
+    wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
     return f"{scope['root_path']}{LOGIN}?next={wanted}"
