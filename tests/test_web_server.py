@@ -181,6 +181,10 @@ class TestBehindAProxy:
         answer = house.ask(path, headers={"Accept": "text/html"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/cam/login?next=/cam/review")
 
+    def test_it_comes_back_to_what_was_asked_for(self, house: House) -> None:
+        answer = house.ask("/review?label=dog", headers={"Accept": "text/html"})
+        assert answer.headers["location"] == "/cam/login?next=/cam/review%3Flabel%3Ddog"
+
     def test_the_cookie_is_for_the_sub_path_and_for_tls_where_the_proxy_speaks_it(self, house: House) -> None:
         answer = house.ask("/cam/login", "POST", json={"password": PASSWORD}, headers={"X-Forwarded-Proto": "https"})
         assert {"Path=/cam", "Secure", "HttpOnly", "SameSite=strict"} <= set(answer.headers["set-cookie"].split("; "))
