@@ -25,6 +25,7 @@ from training.export import Detector, to_tflite
 from training.network import build
 from training.preparing import Recipe, Split
 from training.shards import Shard
+from training.starting import read_layers
 
 CALIBRATION_PICTURES = 200
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -59,6 +60,9 @@ def make(place: Place, parts: Split, recipe: Recipe, limits: Limits, threads: in
     """Train, or go on, and export. Gives the figures of the result. Raises InputError."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    begin = None if recipe.start == "scratch" else BUNDLED if recipe.start == "demo" else Path(recipe.start)
+    if begin is not None:
+        read_layers(begin)  # before anything is written: another file is refused
     preparing.claim(place.work, parts, recipe)
     material = _material(place.work, parts, recipe)
     course = Course(place.work, place.logs, material, recipe)
@@ -66,7 +70,6 @@ def make(place: Place, parts: Split, recipe: Recipe, limits: Limits, threads: in
         f"{len(parts.train)} pictures to learn from, {len(parts.validation)} to be judged by;"
         f" watch with: tensorboard --logdir {place.logs}"
     )
-    begin = None if recipe.start == "scratch" else BUNDLED if recipe.start == "demo" else Path(recipe.start)
     finished = course.run(begin, _labels_of(begin), limits)
     if not finished:
         console.say("the time is up: the model is of what was learned so far; the same command goes on")
