@@ -35,7 +35,7 @@ LAYERS = [
 ]  # fmt: skip
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 DEVICE_ROOMS = {"cameras", "detectors", "sinks"}
-LIBRARY_ROOMS = {*DEVICE_ROOMS, "mqtt", "recording"}
+LIBRARY_ROOMS = {*DEVICE_ROOMS, "benchmark", "mqtt", "recording"}
 WEB_LIBRARIES = {"anyio", "argon2", "fastapi", "h11", "starlette", "tomlkit", "uvicorn", "websockets"}
 DEVICE_LIBRARIES = {"av", "ai_edge_litert", "libcamera", "paho", "picamera2", "pygame", "tflite_runtime"}
 THREADS = {"capture", "detection", "housekeeping", "inference", "output", "publisher", "storing"}
