@@ -15,7 +15,6 @@ import tf_keras as keras
 from conversion.writing import appearing
 
 from edgecam import console
-from edgecam.errors import InputError
 from training.anchors import AnchorGrid
 from training.batches import Batches
 from training.evaluation import Found, average_precision
@@ -24,7 +23,7 @@ from training.learning import Schedule, Trainer, decode
 from training.network import build
 from training.preparing import Recipe
 from training.shards import Picture, Shard
-from training.starting import NOT_OURS, read_layers, start_from
+from training.starting import take_over
 
 SCORE_THRESHOLD = 0.05
 """Below it nothing counts, in validation as in the exported model."""
@@ -136,11 +135,7 @@ class Course:
         pictures = Batches(self._material.train, self._material.grid, 1, self._recipe.seed).pictures()
         seen = np.stack([image for image, _ in islice(pictures, _MEASURED_ON)])
         network = build(len(self._material.labels), self._recipe.size)
-        layers = read_layers(model)
-        try:
-            start_from(network, layers, known, seen)
-        except (IndexError, ValueError) as error:
-            raise InputError(f"{model}: {NOT_OURS}") from error
+        take_over(network, model, known, seen)
         self._trainer.start_from(network.get_weights())
 
     def _each(self, losses: list[float], tick: object) -> None:

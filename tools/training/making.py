@@ -25,7 +25,7 @@ from training.export import Detector, to_tflite
 from training.network import build
 from training.preparing import Recipe, Split
 from training.shards import Shard
-from training.starting import read_layers
+from training.starting import take_over
 
 CALIBRATION_PICTURES = 200
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,7 +62,9 @@ def make(place: Place, parts: Split, recipe: Recipe, limits: Limits, threads: in
     tf.config.threading.set_inter_op_parallelism_threads(1)
     begin = None if recipe.start == "scratch" else BUNDLED if recipe.start == "demo" else Path(recipe.start)
     if begin is not None:
-        read_layers(begin)  # before anything is written: another file is refused
+        # Before anything is written: another file is refused.
+        black = np.zeros((1, recipe.size[1], recipe.size[0], 3), np.uint8)
+        take_over(build(len(parts.labels), recipe.size), begin, [None] * len(parts.labels), black)
     preparing.claim(place.work, parts, recipe)
     material = _material(place.work, parts, recipe)
     course = Course(place.work, place.logs, material, recipe)

@@ -25,7 +25,7 @@ from training.shards import Picture
 Array = NDArray[np.float32]
 _KINDS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 _PICTURES_AT_ONCE = 8
-NOT_OURS = "not a model in integers that tools/train made: give another --start, demo or scratch"
+_NOT_OURS = "not a model in integers that tools/train made: give another --start, demo or scratch"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_layers(path: Path) -> list[Layer]:
     try:
         return _Graph(content).layers()
     except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: {NOT_OURS}") from error
+        raise InputError(f"{path}: {_NOT_OURS}") from error
 
 
 def start_from(model: keras.Model, known: Sequence[Layer], same: Sequence[int | None], pictures: Picture) -> None:
@@ -127,6 +127,15 @@ def start_from(model: keras.Model, known: Sequence[Layer], same: Sequence[int | 
             layer.set_weights(_scores(own, found, same) if scores else [found.kernel, found.bias])
             scores = not scores
     _renormalise(model, normalisers, pictures)
+
+
+def take_over(model: keras.Model, path: Path, same: Sequence[int | None], pictures: Picture) -> None:
+    """`start_from` with the convolutions of a .tflite file. Raises InputError where they are not of such a network."""
+    known = read_layers(path)
+    try:
+        start_from(model, known, same, pictures)
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{path}: {_NOT_OURS}") from error
 
 
 def _convolutions(model: keras.Model, depthwise: bool) -> list[Any]:  # noqa: FBT001
