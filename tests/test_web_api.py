@@ -130,6 +130,18 @@ def test_events_are_found_by_frigates_queries(client: Client, home: Home) -> Non
     assert ids(client, sub_labels="all", timezone="utc") == ["c", "b", "a"], "what is not known is passed over"
 
 
+def test_a_long_answer_is_packed_for_who_can_unpack_it(client: Client, home: Home) -> None:
+    for number in range(20):
+        home.record(f"event{number}", 60.0 * number)
+    packed = client.get("/api/events", headers={"Accept-Encoding": "gzip"})
+    plain = client.get("/api/events", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+
+
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 10**30}, {"after": "nan"}, {"has_clip": "perhaps"}])
 def test_queries_that_are_not_allowed_are_refused_in_plain_words(client: Client, query: dict[str, Any]) -> None:
     answer = client.get("/api/events", params=query)

@@ -15,7 +15,7 @@ from edgecam.event_removal import remove_events
 from edgecam.event_search import Wanted
 from edgecam.health.status import Document
 from edgecam.recording.boxes import HEADER, boxes_path
-from edgecam.web.api.answers import Done, refusals
+from edgecam.web.api.answers import Done, json_answer, refusals
 from edgecam.web.api.archive import Archive
 from edgecam.web.api.files import CHANGING, SETTLED, file_answer, picture_answer
 from edgecam.web.api.frigate import EventAnswer, event_answer
@@ -137,7 +137,7 @@ class EventRoutes:
             router.get(path, response_class=Response, responses=_file(kind) | found)(send)
             router.head(path, include_in_schema=False)(send)
 
-    def search(self, query: Annotated[EventQuery, Query()]) -> Response:
+    def search(self, query: Annotated[EventQuery, Query()], request: Request) -> Response:
         """The newest events that match, newest first."""
         found = self._archive.search(query.wanted(), query.limit)
         answers = [event_answer(event) for event in found]
@@ -145,7 +145,7 @@ class EventRoutes:
             for event, answer in zip(found[:MOST_THUMBNAILS], answers, strict=False):
                 answer["thumbnail"] = self._as_text(event.snapshot and self._thumbnail(event))
         # A day may have thousands: to check each against the model would take longer than to find them.
-        return Response(json.dumps(answers, separators=(",", ":")), media_type="application/json")
+        return json_answer(request, json.dumps(answers, separators=(",", ":")).encode())
 
     def days(
         self, camera: Annotated[str | None, Query(description="Only this camera's.", max_length=200)] = None
