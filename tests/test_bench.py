@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecam.benchmark import Benchmark, Plan, Subject, takes
-from edgecam.benchmark.figures import Cost, Live, Rate, Round, Spread, figures
+from edgecam.benchmark.figures import Cost, Frame, Live, Rate, Round, Spread, figures
 from edgecam.benchmark.film import PICTURES, FilmCamera, Note, NotingSink, Picture, render
 from edgecam.benchmark.machine import cpu_name, this_machine
 from edgecam.benchmark.takes import Take
@@ -65,6 +65,7 @@ def a_round(invoke: float, slots: float, pipeline: float) -> Round:
         live=Live(analysed=2, skipped=1, dropped=3, overheads=(0.003, 0.005)),
         cost=Cost(10, 10 * invoke / 8),
         floor=Cost(4, 0.004),
+        frame=Frame(faults=0.5, copies=2.0, rss_bytes=1000, grown_bytes=10, start=0.4, bare_start=0.2),
     )
 
 
@@ -89,6 +90,12 @@ class TestFigures:
         cpu = figures([a_round(0.010, 0.01, 0.01), a_round(0.030, 0.01, 0.01)], fps=30.0).cpu
         assert (cpu.frames, cpu.per_frame, cpu.floor) == pytest.approx((20, 0.0025, 0.001))
         assert cpu.rounds == pytest.approx((0.00125, 0.00375))
+        assert (cpu.ratio, cpu.faults, cpu.copies) == pytest.approx((2.5, 0.5, 2.0))
+
+    def test_memory_is_the_most_and_the_start_stands_beside_a_bare_one(self) -> None:
+        found = figures([a_round(0.01, 0.01, 0.01)] * 3, fps=30.0)
+        assert (found.memory.rss_bytes, found.memory.growth_bytes, len(found.memory.rounds)) == (1000, 10, 3)
+        assert (found.start.seconds, found.start.bare, found.start.ratio) == pytest.approx((0.4, 0.2, 2.0))
 
     @given(st.lists(st.floats(0, 10), min_size=1, max_size=200))
     def test_percentiles_are_in_order_and_within(self, durations: list[float]) -> None:
@@ -212,7 +219,8 @@ class TestWhole:
         done = bench("--model", model, "--device", "cpu", "--threads", "1", "--fps", "100", "--json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
-        assert list(found) == ["machine", "detector", "plan", "bare", "host", "pipeline", "live", "cpu"]
+        before = ["machine", "detector", "plan", "bare", "host", "pipeline", "live", "cpu"]
+        assert list(found) == [*before, "memory", "start", "stages"]
         assert list(found["machine"]) == ["board", "cpu", "cores", "system", "python", "edgecam"]
         assert found["plan"] == {"seconds": 0.3, "rounds": 2, "fps": 100.0}
         detector = found["detector"]
@@ -236,7 +244,8 @@ class TestWhole:
         assert live["frames_captured"] == live["frames_analysed"] + live["frames_skipped"] + live["frames_dropped"]
         assert live["overhead"]["count"] == live["frames_analysed"] > 0
         cpu = found["cpu"]
-        assert set(cpu) == {"frames", "per_frame", "rounds", "floor"}
+        assert set(cpu) == {"frames", "per_frame", "rounds", "floor", "ratio", "faults", "copies"}
+        assert cpu["copies"] == 2, "the camera's, and the overlay's"
         assert cpu["per_frame"] > 0
         assert cpu["floor"] > 0
 
@@ -247,10 +256,13 @@ class TestWhole:
         lines = done.stdout.splitlines()
         rows = [line for line in lines if line.startswith(("MEASURED", "bare int", "detector p", "pipeline, "))]
         assert len(rows) == 5
+        stages = ("inference", "read", "hand-over", "small", "track", "overlay", "encode", "display", "journal")
+        assert {stage: sum(line.startswith(stage) for line in lines) for stage in stages} == dict.fromkeys(stages, 1)
         assert "1.000" in rows[1]
         assert any(line.startswith("machine ") for line in lines)
-        assert "skipped" in lines[-2]
-        assert "outside inference" in lines[-1]
+        assert "skipped" in lines[-3]
+        assert "outside inference" in lines[-2]
+        assert "Memory" in lines[-1]
 
     @pytest.mark.timeout(LIMIT + 60)
     def test_it_leaves_no_process_behind(self, tmp_path: Path) -> None:

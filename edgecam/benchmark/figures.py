@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -73,6 +74,22 @@ class Cost(NamedTuple):
         return cls(sum(frames), sum(cpu))
 
 
+class Frame(NamedTuple):
+    """What else a frame of the live pipeline costs, and the pipeline's start.
+
+    `faults` and `copies` (of a whole picture) are those of one frame, `rss_bytes` the memory of all processes at the
+    end, `grown_bytes` by how much it grew while frames were counted. `start` are the seconds to the first analyses,
+    `bare_start` those of a bare detector process.
+    """
+
+    faults: float = 0.0
+    copies: float = 0.0
+    rss_bytes: int = 0
+    grown_bytes: int = 0
+    start: float = 0.0
+    bare_start: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one round measured.
@@ -91,6 +108,7 @@ class Round:
     live: Live
     cost: Cost
     floor: Cost
+    frame: Frame
 
     @property
     def bare(self) -> Rate:
@@ -140,12 +158,41 @@ class LiveFigures:
 
 @dataclass(frozen=True, slots=True)
 class CpuFigures:
-    """CPU seconds for each 720p frame outside inference, encoding and display, and those of its `floor` (see Round)."""
+    """CPU seconds for each 720p frame outside inference, encoding and display, and those of its `floor` (see Round).
+
+    `ratio` is that of the two; `faults`, `copies`: see Frame.
+    """
 
     frames: int
     per_frame: float
     rounds: tuple[float, ...]
     floor: float
+    ratio: float
+    faults: float
+    copies: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFigures:
+    """The memory of all processes that run the pipeline, at the end of it in each round, and the most of these.
+
+    `growth_bytes` is by how much that grew while it ran, the middle of the rounds; the benchmark's lists grow, too.
+    """
+
+    rss_bytes: int
+    rounds: tuple[int, ...]
+    growth_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartFigures:
+    """Seconds from the start of the pipeline to its first analyses, and until a bare detector process is ready; the
+    middle of the `rounds`."""
+
+    seconds: float
+    bare: float
+    ratio: float
+    rounds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +204,8 @@ class Figures:
     pipeline: PipelineFigures
     live: LiveFigures
     cpu: CpuFigures
+    memory: MemoryFigures
+    start: StartFigures
 
 
 def figures(rounds: Sequence[Round], fps: float) -> Figures:
@@ -175,12 +224,32 @@ def figures(rounds: Sequence[Round], fps: float) -> Figures:
         PipelineFigures(pipeline, pipeline / bare, tuple(each.pipeline.fps for each in rounds)),
         _live([each.live for each in rounds], fps),
         _cpu(rounds),
+        _memory([each.frame for each in rounds]),
+        _start([each.frame for each in rounds]),
     )
 
 
 def _cpu(rounds: Sequence[Round]) -> CpuFigures:
     cost, floor = (Cost.total(costs) for costs in zip(*((each.cost, each.floor) for each in rounds), strict=True))
-    return CpuFigures(cost.frames, cost.per_frame, tuple(each.cost.per_frame for each in rounds), floor.per_frame)
+    return CpuFigures(
+        cost.frames,
+        cost.per_frame,
+        tuple(each.cost.per_frame for each in rounds),
+        floor.per_frame,
+        cost.per_frame / floor.per_frame if floor.per_frame else 0.0,
+        median(each.frame.faults for each in rounds),
+        median(each.frame.copies for each in rounds),
+    )
+
+
+def _memory(rounds: Sequence[Frame]) -> MemoryFigures:
+    taken = tuple(each.rss_bytes for each in rounds)
+    return MemoryFigures(max(taken), taken, round(median(each.grown_bytes for each in rounds)))
+
+
+def _start(rounds: Sequence[Frame]) -> StartFigures:
+    ours, least = median(each.start for each in rounds), median(each.bare_start for each in rounds)
+    return StartFigures(ours, least, ours / least if least else 0.0, tuple(each.start for each in rounds))
 
 
 def _live(rounds: Sequence[Live], fps: float) -> LiveFigures:

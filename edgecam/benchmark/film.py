@@ -49,14 +49,24 @@ class FilmCamera(Camera):
     """Shows pictures to and fro without end, so that things move but never jump.
 
     In real time (at `fps`), or, without an end to its patience, as fast as they are taken (`lossless`). With `fresh`
-    each frame costs what a USB camera's does: one copy of the picture, and the small one made from it. `handed_out` is
-    the monotonic time at which `read` returned each frame, by its sequence.
+    each frame costs what a USB camera's does: one copy of the picture, and the small one made from it; `copies` says
+    how many copies of a whole picture a frame takes. The first `ahead` frames come at once, to fill a ring.
+    `handed_out` is the monotonic time at which `read` returned each frame, by its sequence.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], fps: float, clock: Clock, *, lossless: bool, fresh: bool = False
+        self,
+        pictures: Sequence[Picture],
+        fps: float,
+        clock: Clock,
+        *,
+        lossless: bool,
+        fresh: bool = False,
+        ahead: int = 0,
     ) -> None:
         self.lossless = lossless
+        self.copies = int(fresh)
+        self.ahead = ahead
         self._fresh = fresh
         self.handed_out: list[float] = []
         self._reel = [*pictures, *pictures[-2:0:-1]]
@@ -71,7 +81,7 @@ class FilmCamera(Camera):
 
     def read(self, timeout: float) -> Frame | None:
         sequence = len(self.handed_out)
-        timestamp = self._pacer.admit((sequence - self._first) / self._fps, timeout)
+        timestamp = self._pacer.admit(max(0, sequence - self._first - self.ahead) / self._fps, timeout)
         if timestamp is None:
             return None
         picture = self._reel[sequence % len(self._reel)]
@@ -81,11 +91,15 @@ class FilmCamera(Camera):
 
 
 class Note(NamedTuple):
-    """A frame that reached the end; `made` and `inference` are its analysis's, None where the detector skipped it."""
+    """A frame that reached the end; `made` and `inference` are its analysis's, None where the detector skipped it.
+
+    `copied`: its picture is not the camera's own.
+    """
 
     sequence: int
     made: float | None
     inference: float
+    copied: bool = False
 
 
 class NotingSink(Sink):
@@ -97,4 +111,4 @@ class NotingSink(Sink):
     def write(self, annotated: AnnotatedFrame) -> None:
         analysis = annotated.analysis
         made, inference = (analysis.made, analysis.inference) if analysis else (None, 0.0)
-        self.notes.append(Note(annotated.frame.sequence, made, inference))
+        self.notes.append(Note(annotated.frame.sequence, made, inference, annotated.image is not annotated.frame.main))

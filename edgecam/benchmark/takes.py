@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from time import process_time
 
 from edgecam.benchmark.figures import Cost, Live, Rate
@@ -27,7 +30,9 @@ class Take:
     """What was noted; what counts is what was analysed from `begin` to `end`, monotonic seconds.
 
     `handed_out` is when the camera handed out each frame, by its sequence; `info` the detector's; `cpu` the CPU time of
-    this process in seconds, all threads together.
+    this process in seconds, all threads together, `faults` the pages that the kernel had to find for it meanwhile
+    (getrusage(2), ru_minflt). `rss_bytes` is the memory of the process and its children at the end, `grown_bytes` by
+    how much that grew meanwhile; `start` the seconds from the start of the pipeline to its first analyses.
     """
 
     notes: Sequence[Note]
@@ -36,22 +41,38 @@ class Take:
     end: float
     info: DetectorInfo
     cpu: float
+    faults: int = 0
+    rss_bytes: int = 0
+    grown_bytes: int = 0
+    start: float = 0.0
+    copies: int = 0
 
 
 def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: str, seconds: float) -> Take:
     """Run the pipeline; what counts begins when it analyses on `device`, and lasts `seconds`.
+
+    It does not begin before the frames are through that the camera hands out ahead: while a ring fills, each frame's
+    memory is new to the process, and costs what a running appliance never pays.
 
     Raises DetectorError where the detector does not get that far, or is lost on the way, and what ends a pipeline.
     """
     changed = threading.Event()
     pipeline = Pipeline(parts, changed.set)
     watch = _Watch(pipeline, parts.clock, changed)
+    started = parts.clock.monotonic()
     with _running(pipeline):
-        begin, spent = watch.begin(device), process_time()
+        begin = watch.begin(device, lambda: _is_warm(camera, sink))
+        before, faults, spent = rss_bytes(), _faults(), process_time()
         end = watch.end(seconds)
-        spent = process_time() - spent
-        info = watch.info
-    return Take(sink.notes, camera.handed_out, begin, end, info, spent)
+        spent, faults = process_time() - spent, _faults() - faults
+        info, rss = watch.info, rss_bytes()
+    start, grown = watch.first - started, rss - before
+    return Take(sink.notes, camera.handed_out, begin, end, info, spent, faults, rss, grown, start, camera.copies)
+
+
+def _is_warm(camera: FilmCamera, sink: NotingSink) -> bool:
+    """Whether all frames are through that came at once."""
+    return bool(sink.notes) and sink.notes[-1].sequence >= camera.ahead
 
 
 def rate(take: Take) -> Rate:
@@ -77,6 +98,36 @@ def live(take: Take) -> Live:
 def cost(take: Take) -> Cost:
     """The CPU time of this process for the frames that count."""
     return Cost(sum(take.begin <= moment <= take.end for moment in take.handed_out), take.cpu)
+
+
+def inferences(take: Take) -> Sequence[float]:
+    """The seconds of the invoke of each analysis that counts. Raises EdgecamError where these are too few."""
+    return [inference for _sequence, _made, inference in _counted(take)]
+
+
+def copies(take: Take) -> float:
+    """Copies of a whole picture for each frame, from the camera to the sinks."""
+    return take.copies + sum(note.copied for note in take.notes) / max(1, len(take.notes))
+
+
+def rss_bytes() -> int:
+    """The memory that this process and those it has started have in use now (proc(5), VmRSS)."""
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        for process in ("self", *(task / "children").read_text(encoding="ascii").split()):
+            if process != "self" or task.name == str(os.getpid()):
+                found += _resident(Path("/proc") / process)
+    return found
+
+
+def _resident(process: Path) -> int:
+    with suppress(OSError):  # it may just have ended
+        return int((process / "statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _faults() -> int:
+    return getrusage(RUSAGE_SELF).ru_minflt
 
 
 def floor(pictures: Sequence[Picture]) -> Cost:
@@ -110,16 +161,19 @@ class _Watch:
         self._device = ""
         self._begin = 0.0
         self._failed = 0
+        self.first = 0.0
 
     @property
     def info(self) -> DetectorInfo:
         """What the detector runs on, now."""
         return self._detect.info or DetectorInfo("", "", "", (0, 0))
 
-    def begin(self, device: str) -> float:
-        """Wait until frames are analysed on `device`; returns the time then."""
+    def begin(self, device: str, warm: Callable[[], bool]) -> float:
+        """Wait until frames are analysed on `device`, which `first` notes, and all is `warm`; returns the time then."""
         self._device = device
-        self._begin = self._wait(lambda: self.info.device == device and self._detect.analysed >= LEAST, 0.0)
+        self.first = self._wait(lambda: self.info.device == device and self._detect.analysed >= LEAST, 0.0)
+        enough = self._detect.analysed
+        self._begin = self._wait(lambda: warm() and self._detect.analysed > enough, 0.0)
         self._failed = self._detect.failed
         return self._begin
 

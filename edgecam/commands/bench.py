@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
+from math import isinf
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecam import console
 from edgecam.commands.options import DeviceOption, JsonOption, LabelsOption, ModelOption, ThreadsOption
+from edgecam.errors import EdgecamError
 
 if TYPE_CHECKING:
     from edgecam.benchmark import Figures, Report
+    from edgecam.benchmark.comparing import Difference
     from edgecam.benchmark.figures import Spread
+    from edgecam.benchmark.stage_figures import StageFigures
 
+STAGE_COLUMNS = ("stage", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "limit ms", "ratio", "the limit is")
 COLUMNS = ("measured", "fps", "of bare", "p50 ms", "p95 ms", "p99 ms", "these ms are")
 
 
@@ -40,12 +48,23 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="In so many rounds.")] = 3,
     fps: Annotated[float, typer.Option("--fps", metavar="F", min=1, max=1000, help="Of the live camera.")] = 30.0,
     as_json: JsonOption = False,
+    report_to: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE.html", dir_okay=False, help="Write a page with plots, too.")
+    ] = None,
+    to_compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A.json B.json", help="Measure nothing: compare two results of --json."),
+    ] = None,
 ) -> None:
     """Measure the bare interpreter, the detector process and the whole pipeline, side by side.
 
     The bare loop runs in a process like the detector's, and does nothing but invoke: all else is to be seen beside
     it. The pipeline is that of `edgecam run`, but its camera shows pictures rendered before and nothing is written.
+    Then each stage of a frame by itself, in turn with the least that the same work takes without edgecam.
     """
+    if to_compare is not None:
+        _compare(*to_compare, as_json=as_json)
+        return
     from edgecam.benchmark import Benchmark, Plan, Subject
     from edgecam.clock import SystemClock
     from edgecam.config import Config
@@ -57,6 +76,8 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     subject = Subject(config.model_copy(update={"detector": detector}), clock)
     with console.progress("measuring", plan.steps) as tick:
         report = Benchmark(subject, plan, clock).run(tick)
+    if report_to is not None:
+        _write_page(report_to, report)
     if as_json:
         console.emit_json(report.document())
     else:
@@ -77,6 +98,8 @@ def _print(report: Report) -> None:
     console.emit_fields({name: value for name, value in facts.items() if value})
     console.emit("")
     console.emit_table(COLUMNS, _rows(report.figures))
+    console.emit("")
+    console.emit_table(STAGE_COLUMNS, _stage_rows(report.stages))
     live = report.figures.live
     console.emit(
         f"\nOf {live.frames_captured} frames at {live.fps:g} fps, {live.frames_analysed} were analysed,"
@@ -85,8 +108,68 @@ def _print(report: Report) -> None:
     cpu = report.figures.cpu
     console.emit(
         f"CPU time of a 720p frame outside inference, encoding and display: {1000 * cpu.per_frame:.2f} ms,"
-        f" of which its copy and the small picture alone take {1000 * cpu.floor:.2f} ms."
+        f" of which its copy and the small picture alone take {1000 * cpu.floor:.2f} ms;"
+        f" {cpu.copies:.1f} copies and {cpu.faults:.1f} page faults a frame."
     )
+    memory, start = report.figures.memory, report.figures.start
+    console.emit(
+        f"Memory of all processes: {memory.rss_bytes / 1e6:.0f} MB, {memory.growth_bytes / 1e6:+.1f} MB while it ran."
+        f" Start: {start.seconds:.2f} s, a bare detector process {start.bare:.2f} s."
+    )
+
+
+def _compare(before: Path, after: Path, *, as_json: bool) -> None:
+    from edgecam.benchmark import comparing
+
+    first, second = comparing.load(before), comparing.load(after)
+    found, unlike = comparing.compare(first, second), comparing.machines_differ(first, second)
+    if as_json:
+        figures = [asdict(each) | {"change": each.change, "verdict": each.verdict} for each in found]
+        known = [each | {"noise": None if isinf(each["noise"]) else each["noise"]} for each in figures]
+        console.emit_json({"unlike": unlike, "figures": known})
+        return
+    for line in unlike:
+        console.say(f"not measured alike: {line}")
+    rows = [
+        (
+            each.name,
+            each.unit,
+            f"{each.before:.4g}",
+            f"{each.after:.4g}",
+            f"{each.change:+.1%}",
+            _noise(each),
+            each.verdict,
+        )
+        for each in found
+    ]
+    console.emit_table(("figure", "unit", "before", "after", "change", "noise", "verdict"), rows)
+
+
+def _noise(each: Difference) -> str:
+    return "?" if isinf(each.noise) or not each.before else f"{each.noise / abs(each.before):.1%}"
+
+
+def _write_page(path: Path, report: Report) -> None:
+    from edgecam.benchmark.page import page
+
+    try:
+        path.write_text(page(report.document()), encoding="utf-8")
+    except OSError as error:
+        raise EdgecamError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _stage_rows(stages: Sequence[StageFigures]) -> list[tuple[str, ...]]:
+    return [
+        (
+            each.name,
+            *_ms(each.duration),
+            f"{1000 * each.cpu:.3f}",
+            f"{1000 * each.limit_cpu:.3f}",
+            f"{each.ratio:.2f}",
+            each.against,
+        )
+        for each in stages
+    ]
 
 
 def _rows(figures: Figures) -> list[tuple[str, ...]]:
