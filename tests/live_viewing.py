@@ -28,7 +28,7 @@ def packet(timestamp: float, *, keyframe: bool, size_bytes: int = 1000) -> Packe
 def decoded(messages: Iterable[Message]) -> list[Any]:
     """The pictures of a video, from its header on."""
     data = b"".join(message for message in messages if isinstance(message, bytes))
-    with av.open(io.BytesIO(data), format="mp4") as container:
+    with av.open(io.BytesIO(data), "r", format="mp4") as container:
         return list(container.decode(video=0))
 
 

@@ -111,7 +111,8 @@ def test_whatever_happens_a_viewer_sees_a_stretch_without_holes_or_is_dropped(
     doings: list[int | bool], max_bytes: int
 ) -> None:
     """A boolean is a packet, a keyframe or not; a number is a viewer that takes what there is."""
-    feed, source, film = LiveFeed(seconds=1.0, max_bytes=max_bytes), stream(), []
+    feed, source = LiveFeed(seconds=1.0, max_bytes=max_bytes), stream()
+    film: list[Packet] = []
     viewings = [feed.subscribe(no_bell) for _ in range(3)]
     seen: list[list[Packet]] = [[], [], []]
     for doing in doings:
