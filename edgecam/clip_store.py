@@ -111,7 +111,7 @@ class ClipStore(JournalFile):
 
     def claimed(self) -> list[ClipRow]:
         """The clips that are being deleted."""
-        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE leaving ORDER BY rowid")]  # noqa: S608 (a constant)
+        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE leaving ORDER BY +rowid")]  # noqa: S608 (a constant)
 
     def removed(self, clip_ids: Iterable[str]) -> None:
         """The files of these clips are gone."""
@@ -163,7 +163,7 @@ class ClipStore(JournalFile):
 
     def growing(self) -> list[ClipRow]:
         """The clips that are not whole yet, or never will be: a crash leaves such."""
-        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY rowid")]  # noqa: S608 (a constant)
+        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY +rowid")]  # noqa: S608 (a constant)
 
     def in_folder(self, folder: Path) -> dict[str, ClipRow]:
         """The clips in a folder, itself relative to the data folder, by file name; also those being deleted."""
