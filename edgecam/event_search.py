@@ -29,11 +29,18 @@ _OF_KIND = f"SELECT start_time, {_COLUMNS} FROM events INDEXED BY events_by_kind
 _NEWEST_FIRST = "ORDER BY start_time DESC, events.rowid DESC LIMIT ?"
 #: The "+" keeps SQLite from going through all events in that order where only a few are in question.
 _FEW_NEWEST_FIRST = "ORDER BY +start_time DESC, events.rowid DESC LIMIT ?"
+#: Three questions: SQLite would answer that for (camera, label, zones) > (?, ?, ?) by going through all of a camera.
 _NEXT_KIND = """
-    SELECT camera, label, zones FROM events
-    WHERE (camera, label, zones) > (?, ?, ?) ORDER BY camera, label, zones LIMIT 1
+    SELECT * FROM (SELECT camera, label, zones FROM events WHERE camera = ?1 AND label = ?2 AND zones > ?3
+        ORDER BY zones LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT camera, label, zones FROM events WHERE camera = ?1 AND label > ?2
+        ORDER BY label, zones LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT camera, label, zones FROM events WHERE camera > ?1
+        ORDER BY camera, label, zones LIMIT 1)
+    LIMIT 1
 """
 _SCORED = "SELECT rowid FROM events WHERE end_time IS NOT NULL AND top_score BETWEEN ? AND ?"
+_IN_FEW = f"AND events.rowid IN ({_SCORED} UNION ALL SELECT rowid FROM events WHERE end_time IS NULL)"  # noqa: S608 (constants)
 _FEW = 5000
 """So many events are sorted in no time; where more have a score, the next page of them is not far."""
 AT_ONCE = 500
@@ -107,8 +114,7 @@ class EventSearch(JournalFile):
         if wanted.in_progress or wanted.kept:
             return self._found(f"{where} {_FEW_NEWEST_FIRST}", *values, limit)
         if few := self._few_scored(wanted):
-            where = f"{where} AND (events.rowid IN ({_SCORED}) OR end_time IS NULL)"
-            return self._found(f"{where} {_FEW_NEWEST_FIRST}", *values, *few, limit)
+            return self._found(f"{where} {_IN_FEW} {_FEW_NEWEST_FIRST}", *values, *few, limit)
         if wanted.cameras or wanted.labels or wanted.zones:
             return self._of_kinds(wanted, limit)
         return self._found(f"{where} {_NEWEST_FIRST}", *values, limit)
