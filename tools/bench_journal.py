@@ -45,7 +45,7 @@ TOGETHER = 2
 """Events that one clip shows."""
 PAGE = 100
 REPEATED = 3
-LIMITS = {"open": 2.0, "page": 0.050, "retention": 5.0}
+LIMITS = {"open": 2.0, "page": 0.050, "calendar": 2.0, "retention": 5.0}
 """Seconds: what is asked of each kind of figure."""
 
 
@@ -171,8 +171,8 @@ def _pages(search: EventSearch) -> Iterator[tuple[str, Figure]]:
     }
     for name, wanted in questions.items():
         yield f"page: {name}", timed("page", lambda wanted=wanted: search.search(wanted, PAGE))
-    yield "days with events", timed("page", search.days)
-    yield "days with events of one camera", timed("page", lambda: search.days("front"))
+    yield "days with events", timed("calendar", search.days)
+    yield "days with events of one camera", timed("calendar", lambda: search.days("front"))
 
 
 def _kept_tidy(path: Path) -> Iterator[tuple[str, Figure]]:
