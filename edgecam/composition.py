@@ -13,6 +13,7 @@ from edgecam import cameras, detectors, sinks
 from edgecam.clip_store import ClipKind, ClipStore
 from edgecam.config import CameraConfig, Config
 from edgecam.detectors.process import ProcessOptions
+from edgecam.detectors.tiled import suited
 from edgecam.event_store import EventStore
 from edgecam.event_upkeep import EventUpkeep
 from edgecam.events import EventRules, frigate_event_id
@@ -31,6 +32,7 @@ from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.switches import Switches
+from edgecam.tiling import Tiling
 from edgecam.tracker import Tracker
 from edgecam.worker import Worker
 
@@ -72,7 +74,11 @@ def build_parts(
     return PipelineParts(
         name=name,
         camera=cameras.create(camera.type, **camera.options(), lores_size=input_size, clock=clock),
-        detector=inference.share(name, camera.detector_share) if inference else build_detector(config, model),
+        detector=suited(
+            inference.share(name, camera.detector_share) if inference else build_detector(config, model),
+            model,
+            Tiling.parse(config.detector.tiles, config.detector.tile_overlap),
+        ),
         tracker=Tracker(**config.tracker.model_dump(), high_score=rules.lowest_threshold),
         rules=rules,
         sinks=(),

@@ -16,6 +16,8 @@ from edgecam.app import build
 from edgecam.clock import SystemClock
 from edgecam.config import CameraConfig, Config, SyntheticConfig
 from edgecam.config.clips import ClipsSection
+from edgecam.config.schema import DetectorSection
+from edgecam.detectors.tiled import TiledDetector
 from edgecam.errors import DetectorError, ModelError
 from edgecam.inference import InferenceWorker, SharedDetector
 from edgecam.ports import Detector
@@ -225,3 +227,15 @@ def test_two_cameras_share_a_detector_and_one_has_it_to_itself(tmp_path: Path) -
         assert [service.name for service in app.services if isinstance(service, InferenceWorker)] == lent
         app.run()
         assert [counts.frames_analysed for counts in app.counters().values()] == [10] * number
+
+
+def test_tiles_that_are_configured_are_looked_at_and_counted_as_one_picture(tmp_path: Path) -> None:
+    cameras: dict[str, CameraConfig] = {
+        f"camera{n}": SyntheticConfig(type="synthetic", seed=n, duration=0.2, pace="fast") for n in range(2)
+    }
+    detector = DetectorSection(model="edgecam-demo", tiles="2x1")
+    config = Config(data_dir=tmp_path, cameras=cameras, detector=detector, clips=ClipsSection(enabled=False))
+    app = build(config, SystemClock())
+    assert all(isinstance(pipeline.detect._detector, TiledDetector) for pipeline in app.pipelines)
+    app.run()
+    assert [counts.frames_analysed for counts in app.counters().values()] == [5, 5]
