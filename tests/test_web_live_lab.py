@@ -120,6 +120,8 @@ def end(process: subprocess.Popen[str] | None) -> None:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @pytest.fixture
