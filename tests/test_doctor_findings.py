@@ -128,6 +128,11 @@ class TestSecrets:
         file.chmod(0o640)
         assert str(file) in machine.only("secrets", State.OK).detail
 
+    def test_the_password_of_the_pages(self, machine: Machine) -> None:
+        file = machine.write("etc/credstore/edgecam.web-password", "a hash")
+        file.chmod(0o644)
+        assert str(file) in machine.only("secrets", State.WARN).detail
+
     def test_a_configuration_is_secret_where_it_has_a_password(self, machine: Machine) -> None:
         machine.config_path.chmod(0o644)
         assert machine.only("secrets", State.OK)

@@ -15,6 +15,8 @@ STORED = ("etc/credstore/edgecam.mqtt-password", "etc/credstore/mqtt-password", 
 """Where the password of the broker lies for the service (its unit's LoadCredential=; systemd.exec(5))."""
 SEALED = "etc/credstore.encrypted/edgecam.mqtt-password"
 """The same, encrypted."""
+WEB_STORED = tuple(path.replace("mqtt", "web") for path in (*STORED, SEALED))
+"""The same of the password of the pages."""
 _URL_PASSWORD = re.compile(r"://[^/\s\"']*:[^/\s\"']+@")
 
 
@@ -31,10 +33,12 @@ def check_secrets(here: Surroundings) -> Iterator[Finding]:
 
 
 def _secrets(here: Surroundings) -> Iterator[Path]:
-    files = here.config.mqtt.files
+    files, web = here.config.mqtt.files, here.config.web
     key = files.get("key_file", files.get("cert_file"))
     yield from (path for path in (files.get("password_file"), key) if path is not None)
-    yield from map(here.at, (*STORED, SEALED))
+    yield from (Path(name) for name in (web.password_file, web.key_file or web.cert_file) if name)
+    yield web.tokens_path(here.config.data_dir)
+    yield from map(here.at, (*STORED, SEALED, *WEB_STORED))
 
 
 def _configuration(here: Surroundings) -> list[Path]:
