@@ -444,6 +444,10 @@ SQUARE = "polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]"
             ':6: cameras.b.zones.z: "z": a zone of a has this name: each zone needs its own, it becomes a topic',
         ),
         (
+            "[web]\nenabled = true\n[cameras.events]\ntype = 'synthetic'",
+            ':3: cameras.events: "events": /api/events is a path of its own: give another name',
+        ),
+        (
             f"{PLACED}zones.z.{SQUARE}\nrequired_zones = ['y']",
             ':4: cameras.a.required_zones: ["y"]: y: the zones of this camera are z',
         ),

@@ -17,6 +17,9 @@ from edgecam.config.retention import RetentionSection
 from edgecam.config.sections import ConfigPath, ModelName, Name, OptionalPath, Score, Section, Tiles, TpuChoice, refusal
 from edgecam.config.web import WebSection
 
+API_WORDS = frozenset({"cameras", "changes", "days", "events", "history", "stats", "status", "version"})
+"""Beside these the API has a path for each camera."""
+
 
 class DetectorSection(Section):
     """Which model looks at the pictures, and how it runs."""
@@ -185,6 +188,15 @@ class Config(Section):
                     remedy = f"{taken[zone]} has this name: each zone needs its own, it becomes a topic"
                     raise refusal((camera, options.type, "zones", zone), zone, remedy)
                 taken[zone] = f"a zone of {camera}"
+        return cameras
+
+    @field_validator("cameras")
+    @classmethod
+    def _are_no_api_words(cls, cameras: dict[str, CameraConfig], info: ValidationInfo) -> dict[str, CameraConfig]:
+        web: WebSection | None = info.data.get("web")
+        for name, options in cameras.items():
+            if web is not None and web.enabled and name in API_WORDS:
+                raise refusal((name, options.type), name, f"/api/{name} is a path of its own: give another name")
         return cameras
 
     @property
