@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 
 pytest.importorskip("fastapi", reason="no web server: install edgecam[web]")
 pytest.importorskip("httpx", reason="no HTTP client for tests: install edgecam[test]")
@@ -23,6 +24,7 @@ from web_premises import CONFIG, Client, Home, seconds_after_noon
 
 from edgecam import __version__
 from edgecam.clip_store import ClipStore
+from edgecam.config.schema import API_WORDS
 from edgecam.event_search import EventSearch
 from edgecam.journal import Journal
 from edgecam.web.api import changes as stream
@@ -128,6 +130,12 @@ def test_events_are_found_by_frigates_queries(client: Client, home: Home) -> Non
     assert ids(client, favorites=1) == []
     assert ids(client, labels="' OR 1=1 --") == []
     assert ids(client, sub_labels="all", timezone="utc") == ["c", "b", "a"], "what is not known is passed over"
+
+
+def test_no_camera_can_have_the_name_of_a_path(home: Home) -> None:
+    paths = [route.path for route in router(home.premises()).routes if isinstance(route, APIRoute)]
+    words = {path.split("/")[2] for path in paths if path.startswith("/api/")}
+    assert {word for word in words if "{" not in word} == API_WORDS
 
 
 def test_a_long_answer_is_packed_for_who_can_unpack_it(client: Client, home: Home) -> None:
