@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fastapi.routing import APIRoute
 
 pytest.importorskip("fastapi", reason="no web server: install edgecam[web]")
 pytest.importorskip("httpx", reason="no HTTP client for tests: install edgecam[test]")
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from web_premises import CONFIG, Client, Home, seconds_after_noon
 
 from edgecam import __version__
