@@ -41,6 +41,7 @@ class Door(socket.socket):
         if self.family == socket.AF_INET6:
             self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         self.bind(address)
+        self.listen()  # whoever comes before the server does has to wait a moment, and is not refused
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As of every socket. Raises ConnectionAbortedError, of which asyncio makes nothing, for one turned away."""
