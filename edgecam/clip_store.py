@@ -163,7 +163,8 @@ class ClipStore(JournalFile):
 
     def growing(self) -> list[ClipRow]:
         """The clips that are not whole yet, or never will be: a crash leaves such."""
-        return [_clip(row) for row in self._rows(f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY +rowid")]  # noqa: S608 (a constant)
+        query = f"SELECT {_COLUMNS} FROM clips WHERE end_time IS NULL ORDER BY +rowid"  # noqa: S608 (columns of our own)
+        return [_clip(row) for row in self._rows(query)]
 
     def in_folder(self, folder: Path) -> dict[str, ClipRow]:
         """The clips in a folder, itself relative to the data folder, by file name; also those being deleted."""
