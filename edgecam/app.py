@@ -146,7 +146,7 @@ class App:
     def reload(self) -> list[str]:
         """Read the configuration again, in the main thread; returns the keys that need a restart. From any other.
 
-        Raises ConfigError, and TimeoutError where the main thread does not come to it.
+        Raises ConfigError, and EdgecamError where the main thread does not come to it.
         """
         return self.errands.ask(self.on_reload)
 

@@ -16,21 +16,22 @@ PATIENCE = 15.0
 
 
 class Errands:
-    """A queue of calls; `wake` has the thread that calls `run` look at it soon."""
+    """A queue of calls; `wake` has the thread that calls `run` look at it soon. Who asks waits: one call a thread."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
 
     def ask(self, action: Callable[[], T], timeout: float = PATIENCE) -> T:
-        """Have it done, and return or raise what it does. Raises TimeoutError; then it may not be done any more."""
+        """Have it done, and return or raise what it does. Raises EdgecamError where it is not done in time."""
         answer: Future[T] = Future()
         self._waiting.append((action, answer))
         self._wake()
         try:
             return answer.result(timeout)
-        finally:
-            answer.cancel()
+        except TimeoutError:
+            answer.cancel()  # what has not begun is not begun any more
+            raise EdgecamError(f"edgecam is busy: nothing was done within {timeout:g} s: try again") from None
 
     def run(self) -> None:
         """Do what was asked for. A fault of ours goes to whoever asked, any other is a bug and raised here."""

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edgecam.errands import Errands
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, EdgecamError
 
 LIMIT = 10.0
 
@@ -47,7 +47,7 @@ def test_a_fault_goes_to_who_asked_and_to_nobody_else() -> None:
 def test_who_gave_up_waiting_does_not_have_it_done_later() -> None:
     woken, done = [], []
     errands = Errands(lambda: woken.append(True))
-    with pytest.raises(TimeoutError):
+    with pytest.raises(EdgecamError, match="busy"):
         errands.ask(lambda: done.append(True), timeout=0.0)
     errands.run()
     assert woken
