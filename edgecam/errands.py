@@ -31,7 +31,7 @@ class Errands:
             return answer.result(timeout)
         except TimeoutError:
             answer.cancel()  # what has not begun is not begun any more
-            raise EdgecamError(f"edgecam is busy: nothing was done within {timeout:g} s: try again") from None
+            raise EdgecamError(f"edgecam is busy and did not come to it within {timeout:g} s: try again") from None
 
     def run(self) -> None:
         """Do what was asked for. A fault of ours goes to whoever asked, any other is a bug and raised here."""
