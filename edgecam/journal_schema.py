@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -149,13 +150,26 @@ def outdated(connection: sqlite3.Connection) -> str:
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to date, all or nothing; another writer may have been faster."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(connection)
     with transaction(connection):
         for version in range(pragma(connection, "user_version"), len(MIGRATIONS)):
             for statement in MIGRATIONS[version].split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Let the file have a log. Beside a writer about to commit, SQLite refuses this at once, so it is asked again."""
+    given_up = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                raise
+        time.sleep(0.01)
 
 
 def make_room(connection: sqlite3.Connection, path: Path) -> None:

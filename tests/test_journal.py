@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -240,6 +241,18 @@ def test_writers_of_two_processes_that_start_together_lose_nothing(path: Path) -
     assert [writer.returncode for writer in writers] == [0, 0]
     with Journal(path, read_only=True) as reader:
         assert len(ids(reader.events())) == 100
+
+
+def test_it_waits_for_another_that_is_about_to_commit_to_the_new_file(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ending = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        ending.start()
+        with Journal(path) as journal:
+            journal.record(document())
+            assert ids(journal.events()) == [document()["id"]]
+        ending.join()
 
 
 def test_a_writer_killed_in_mid_run_loses_nothing_it_has_committed(path: Path) -> None:
