@@ -16,6 +16,9 @@ class FrameRing:
     declares itself lossless (a file read as fast as possible): its ring is built with `lossless=True`, and `put`
     then waits, up to its time-out, until every reader has passed the oldest frame.
 
+    What all `readers` have passed goes at once, but for the newest frame: so a pipeline that keeps up has a few frames
+    in memory, not `capacity`, and the next picture comes into memory that is still in the processor's cache.
+
     Readers keep their place themselves (`after`, the last sequence they saw; -1 at first) and find what they lost
     by subtraction. The only lock is inside; frames are immutable and are handed out by reference.
     """
@@ -45,6 +48,7 @@ class FrameRing:
                 self._frames.popleft()
             self._frames.append(frame)
             self._newest = frame.sequence
+            self._forget_passed()
             self._changed.notify_all()
             return True
 
@@ -102,9 +106,16 @@ class FrameRing:
             return True
         return all(after >= self._frames[0].sequence for after in self._passed.values())
 
+    def _forget_passed(self) -> None:
+        if self._passed:
+            slowest = min(self._passed.values())
+            while len(self._frames) > 1 and self._frames[0].sequence <= slowest:
+                self._frames.popleft()
+
     def _wait_past(self, reader: str, after: int, timeout: float) -> None:
         if self._passed.get(reader, after) != after:
             self._passed[reader] = after
+            self._forget_passed()
             self._changed.notify_all()
         self._changed.wait_for(lambda: self._closed or self._has_past(after), timeout)
 

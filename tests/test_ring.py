@@ -86,6 +86,18 @@ def test_a_lossless_ring_waits_for_its_slowest_reader() -> None:
     assert ring.latest("detect", after=0, timeout=0.0).sequence == 1, "oldest first, nothing skipped"  # type: ignore[union-attr]
 
 
+def test_what_all_readers_have_passed_is_not_kept() -> None:
+    ring = FrameRing(8, readers=("detect", "output"))
+    for sequence in range(4):
+        ring.put(make_frame(sequence))
+    ring.latest("detect", after=3, timeout=0.0)
+    assert read_all(ring, "somebody") == [0, 1, 2, 3], "output has read none"
+    ring.next("output", after=1, timeout=0.0)
+    assert read_all(ring, "somebody") == [2, 3]
+    ring.next("output", after=3, timeout=0.0)
+    assert read_all(ring, "somebody") == [3], "the newest stays for who looks"
+
+
 def test_a_reader_that_left_is_not_waited_for() -> None:
     ring = FrameRing(1, lossless=True, readers=("detect",))
     ring.put(make_frame(0))
