@@ -6,8 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecam.backlog import Receipt, Tally
 from edgecam.interpolation import tracks_at
@@ -17,7 +21,7 @@ from edgecam.overlay import Overlay
 from edgecam.ports import Clock, Sink
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.storing import StoreWorker
-from edgecam.types import Analysis, AnnotatedFrame, Event, Frame
+from edgecam.types import Analysis, AnnotatedFrame, Event, Frame, Track
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -55,7 +59,9 @@ class _Sinks(NamedTuple):
 
 
 class OutputWorker(Worker):
-    """Owns the sinks. Waits, at most `wait` seconds, for the analysis that covers a frame; draws; hands on.
+    """Owns the sinks. Waits, at most `wait` seconds, for the analysis that covers a frame; hands on.
+
+    The overlay is drawn when a sink looks at the picture with it, and in that sink's thread.
 
     A sink that waits for a disk has a thread of its own, one of `stores`, which the pipeline starts and stops: when it
     lags, it costs its own frames alone. Only a lossless pipeline waits for it. `written` counts the frames that every
@@ -97,6 +103,7 @@ class OutputWorker(Worker):
         self._ring = ring
         self._analyses = analyses
         self._overlay = overlay
+        self._drawing = Lock()
         self._clock = clock
         self._wait = wait
         self._status = status
@@ -196,11 +203,15 @@ class OutputWorker(Worker):
         after = self._pending[0] if self._pending else None
         exact = after if after is not None and after.sequence == frame.sequence else None
         tracks = tracks_at(frame.timestamp, self._before, after)
-        if self._overlay is None:
-            return AnnotatedFrame(frame, frame.main, tracks, exact)
-        image = frame.main.copy()
-        self._overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), self._status())
+        image = frame.main if self._overlay is None else partial(self._drawn, self._overlay, frame, tracks)
         return AnnotatedFrame(frame, image, tracks, exact)
+
+    def _drawn(self, overlay: Overlay, frame: Frame, tracks: Sequence[Track]) -> NDArray[np.uint8]:
+        """The picture with the overlay; in the thread of whoever looks at it first."""
+        image = frame.main.copy()
+        with self._drawing:
+            overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), self._status())
+        return image
 
     def _hand_on(self, annotated: AnnotatedFrame) -> None:
         sinks = self._of_frames

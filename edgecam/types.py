@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -201,21 +204,38 @@ class Analysis:
     made: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AnnotatedFrame:
     """A frame on its way out, with the tracks as they stand in this very frame.
 
-    `image` is the picture with the overlay, I420 like `frame.main` and read-only. `analysis` is the analysis made
-    of exactly this frame, None where the detector skipped it.
+    `image` is the picture with the overlay, I420 like `frame.main` and read-only: what was given, or, where that is a
+    function, what it returns. It is asked once, when somebody first looks, in the thread of the one who looks: a
+    picture that nobody looks at is not drawn. `analysis` is the analysis made of exactly this frame, None where the
+    detector skipped it.
     """
 
-    frame: Frame
-    image: NDArray[np.uint8]
-    tracks: tuple[Track, ...]
-    analysis: Analysis | None
+    __slots__ = ("_drawing", "_image", "analysis", "frame", "tracks")
 
-    def __post_init__(self) -> None:
-        self.image.flags.writeable = False
+    def __init__(
+        self,
+        frame: Frame,
+        image: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
+        tracks: tuple[Track, ...],
+        analysis: Analysis | None,
+    ) -> None:
+        self.frame = frame
+        self.tracks = tracks
+        self.analysis = analysis
+        self._image = image
+        self._drawing = Lock()
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        with self._drawing:
+            image = self._image
+            if callable(image):
+                self._image = image = image()
+            image.flags.writeable = False
+            return image
 
 
 class Inference(NamedTuple):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgecam.testing import make_frame
 from edgecam.types import AnnotatedFrame, BBox, Detection, EventType
@@ -102,6 +105,22 @@ def test_pixels_are_read_only() -> None:
     for pixels in (frame.main, frame.lores, annotated.image):
         with pytest.raises(ValueError, match="read-only"):
             pixels[0, 0] = 1
+
+
+def test_a_picture_is_drawn_once_and_only_for_who_looks() -> None:
+    frame, drawn = make_frame(0), []
+
+    def draw() -> NDArray[np.uint8]:
+        drawn.append(frame.main.copy())
+        return drawn[-1]
+
+    annotated = AnnotatedFrame(frame, draw, (), None)
+    assert drawn == []
+    with ThreadPoolExecutor(8) as lookers:
+        seen = list(lookers.map(lambda _number: annotated.image, range(8)))
+    assert len(drawn) == 1
+    assert all(image is drawn[0] for image in seen)
+    assert not annotated.image.flags.writeable
 
 
 def test_a_frame_knows_its_size_and_is_only_equal_to_itself() -> None:

@@ -6,10 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
 from edgecam.ports import Sink
@@ -25,20 +21,12 @@ OPEN_EVENTS = 16
 """Events whose best frame is kept at a time; the one untouched for longest is saved and let go."""
 
 
-class _Shot(NamedTuple):
-    """The picture of one frame."""
-
-    sequence: int
-    timestamp: float
-    image: NDArray[np.uint8]
-
-
 @dataclass(slots=True)
 class _Best:
     """The best look so far at one open event. `saved` is the sequence that is in the file, -1 for none."""
 
     event: Event
-    shot: _Shot
+    shot: AnnotatedFrame
     saved: int = -1
 
 
@@ -70,7 +58,7 @@ class SnapshotSink(Sink):
         self._switches = switches or Switches()
         self._on_saved = on_saved
         self._is_open = False
-        self._recent: deque[_Shot] = deque(maxlen=RECENT_FRAMES)
+        self._recent: deque[AnnotatedFrame] = deque(maxlen=RECENT_FRAMES)
         self._best: dict[str, _Best] = {}
 
     def open(self) -> None:
@@ -80,7 +68,7 @@ class SnapshotSink(Sink):
 
     def write(self, annotated: AnnotatedFrame) -> None:
         self._require_open()
-        self._recent.append(_Shot(annotated.frame.sequence, annotated.frame.timestamp, annotated.image))
+        self._recent.append(annotated)
 
     def publish(self, event: Event) -> None:
         self._require_open()
@@ -108,23 +96,23 @@ class SnapshotSink(Sink):
         before = self._best.pop(event.event_id, None)
         known = [*self._recent] if before is None else [before.shot, *self._recent]
         if event.type is not EventType.NEW and before is None:
-            known = [shot for shot in known if shot.sequence == event.best_sequence]
+            known = [shot for shot in known if shot.frame.sequence == event.best_sequence]
         if not known:
             return None
-        shot = min(known, key=lambda each: abs(each.sequence - event.best_sequence))
+        shot = min(known, key=lambda each: abs(each.frame.sequence - event.best_sequence))
         best = _Best(event, shot, -1 if before is None else before.saved)
         self._best[event.event_id] = best
         return best
 
     def _save(self, best: _Best) -> None:
-        event, shot = best.event, best.shot
-        if best.saved == shot.sequence:
+        event, shot, frame = best.event, best.shot, best.shot.frame
+        if best.saved == frame.sequence:
             return
-        path, taken = snapshot_path(self._folder, event), event.unix(shot.timestamp)
+        path, taken = snapshot_path(self._folder, event), event.unix(frame.timestamp)
         jpeg = save_jpeg(path, shot.image, self.quality)
-        best.saved = shot.sequence
+        best.saved = frame.sequence
         self.saved += 1
-        self._on_saved(Snapshot(event.camera, path, jpeg, shot.sequence, taken, event.event_id, event.label))
+        self._on_saved(Snapshot(event.camera, path, jpeg, frame.sequence, taken, event.event_id, event.label))
 
     def _require_open(self) -> None:
         if not self._is_open:
