@@ -22,7 +22,11 @@ _LEFT, _WIDE, _ROW = 190, 820, 34
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The page of a report's document (see `Report.document`)."""
+    """The page of a report's document (see `Report.document` and `SeveralReport.document`)."""
+    return _html(_several_parts(document) if "limit" in document else _parts(document))
+
+
+def _parts(document: Mapping[str, Any]) -> list[str]:
     machine, detector, plan = document["machine"], document["detector"], document["plan"]
     facts = {
         "machine": f"{machine['board'] or machine['cpu']}, {machine['cores']} cores, {machine['system']}",
@@ -31,7 +35,7 @@ def page(document: Mapping[str, Any]) -> str:
         "measured": f"{plan['seconds']:g} s in {plan['rounds']} rounds, live at {plan['fps']:g} fps",
     }
     stages = document["stages"]
-    parts = [
+    return [
         "<h1>edgecam bench</h1>",
         _table(("", ""), facts.items()),
         "<h2>Frames per second</h2>",
@@ -46,6 +50,41 @@ def page(document: Mapping[str, Any]) -> str:
         "<h2>The rest</h2>",
         _table(("", ""), _rest(document).items()),
     ]
+
+
+def _several_parts(document: Mapping[str, Any]) -> list[str]:
+    machine, detector, plan, cameras = (document[part] for part in ("machine", "detector", "plan", "cameras"))
+    facts = {
+        "machine": f"{machine['board'] or machine['cpu']}, {machine['cores']} cores, {machine['system']}",
+        "software": f"edgecam {machine['edgecam']}, Python {machine['python']}, {detector['runtime']}",
+        "model": f"{detector['model']} on {detector['device']}",
+        "measured": f"{plan['seconds']:g} s in {plan['rounds']} rounds, each camera at {plan['fps']:g} fps",
+    }
+    return [
+        "<h1>edgecam bench: several cameras</h1>",
+        _table(("", ""), facts.items()),
+        "<h2>Inferences a second</h2>",
+        '<p class="note">Blue: all cameras together. Grey: as many as the devices can, or as many frames as come.</p>',
+        _bars([(_cameras(each["cameras"]), each["fps"], each["possible"]) for each in cameras], "a second"),
+        "<h2>What each gets</h2>",
+        _bars([(f"camera {number + 1}", fps, None) for number, fps in enumerate(cameras[-1]["each"])], "a second"),
+        "<h2>CPU time outside inference</h2>",
+        _bars([(_cameras(each["cameras"]), each["cores"], None) for each in cameras], "cores"),
+        "<h2>Memory of all processes</h2>",
+        _bars([(_cameras(each["cameras"]), each["rss_bytes"] / 1e6, None) for each in cameras], "MB"),
+        "<h2>The others, when one stalls or dies</h2>",
+        '<p class="note">Blue: inferences a second of all the others since. Grey: before.</p>',
+        _bars([(f"one {each['trouble']}", each["since"], each["before"]) for each in document["troubles"]], "a second")
+        if document["troubles"]
+        else "<p>There is only one.</p>",
+    ]
+
+
+def _cameras(number: int) -> str:
+    return f"{number} camera{'s' * (number > 1)}"
+
+
+def _html(parts: Iterable[str]) -> str:
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     return f"{head}<title>edgecam bench</title><style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</html>\n"
 

@@ -73,7 +73,7 @@ class Report:
         duration, cpu, limit_duration, limit_cpu, ratio, rounds (the ratio of each); see StageFigures.
         """
         parts = {"machine": asdict(self.machine), "detector": asdict(self.detector), "plan": asdict(self.plan)}
-        return {**parts, **_rounded(asdict(self.figures)), "stages": [_rounded(asdict(each)) for each in self.stages]}
+        return {**parts, **rounded(asdict(self.figures)), "stages": [rounded(asdict(each)) for each in self.stages]}
 
 
 class Benchmark:
@@ -151,10 +151,10 @@ class Benchmark:
         return takes.record(parts, camera, sink, self._subject.device, seconds)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """The same without digits that mean nothing."""
     if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
+        return {name: rounded(each) for name, each in value.items()}
     if isinstance(value, tuple):
-        return [_rounded(each) for each in value]
+        return [rounded(each) for each in value]
     return round(value, _DECIMALS) if isinstance(value, float) else value

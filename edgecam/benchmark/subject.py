@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from edgecam import models
 from edgecam.benchmark.film import FilmCamera, NotingSink, Picture
-from edgecam.composition import build_parts, model_folders
+from edgecam.composition import build_inference, build_parts, model_folders
 from edgecam.config import Config, SyntheticConfig
 from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.tflite import automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, ModelError
+from edgecam.inference import InferenceWorker
 from edgecam.modelfile import ModelFile
 from edgecam.models import Model
 from edgecam.pipeline import PipelineParts
-from edgecam.ports import Clock
+from edgecam.ports import Camera, Clock, Sink
 
 NAME = "bench"
 """The camera's name."""
@@ -47,7 +48,7 @@ class Subject:
         self._file = models.load(path)
         models.check_detector(self._file)
         self._reader = ModelReader(self._file, models.labels_for(pair, _path(config.detector.labels)))
-        self._lock = lock_path(tpus[0]) if tpus else None
+        self._tpus = tpus
         self.device = ",".join(tpu.device for tpu in tpus) or "cpu"
         self.host_device = tpus[0].device if tpus else "cpu"
         self.threads = 1 if tpus else _threads(self._file, config.detector.threads)
@@ -64,9 +65,15 @@ class Subject:
 
     def process(self) -> DetectorProcess:
         """A detector process like the pipeline's, or, on the CPU, like what the pipeline runs in its own process."""
+        return self.processes()[0]
+
+    def processes(self) -> list[DetectorProcess]:
+        """One for each device."""
         config = self._config
         options = ProcessOptions(runtime=config.detector.runtime, threads=self.threads, **config.edgetpu.model_dump())
-        return DetectorProcess(self._file.content, self.host_device, options, self._lock)
+        content = self._file.content
+        on_tpus = [DetectorProcess(content, tpu.device, options, lock_path(tpu)) for tpu in self._tpus]
+        return on_tpus or [DetectorProcess(content, "cpu", options)]
 
     def tensors(self, pictures: Sequence[Picture]) -> list[NDArray[np.generic]]:
         """The model's input for each of the pictures."""
@@ -79,9 +86,30 @@ class Subject:
         """
         config, stand_in = self._config, SyntheticConfig(type="synthetic")
         if drawn:
-            config = config.model_copy(update={"detector": config.detector.model_copy(update={"isolate": True})})
+            config = self._isolated()
         parts = build_parts(config, NAME, stand_in, self.model, self._clock)
         return replace(parts, camera=camera, sinks=[sink], overlay=parts.overlay if drawn else None)
+
+    def shared(
+        self, cameras: Sequence[Camera], sinks: Sequence[Sink]
+    ) -> tuple[list[PipelineParts], InferenceWorker | None]:
+        """The pipelines of `edgecam run` with these cameras and a sink each, and what lends them a detector.
+
+        None for a single one, which has its own. Inference has processes of its own in any case.
+        """
+        stand_ins = {f"{NAME}{number}": SyntheticConfig(type="synthetic") for number in range(len(cameras))}
+        config = self._isolated().model_copy(update={"cameras": stand_ins})
+        inference = build_inference(config, self.model, lambda: None)
+        parts = [
+            build_parts(config, name, stand_in, self.model, self._clock, inference)
+            for name, stand_in in stand_ins.items()
+        ]
+        changes = zip(parts, cameras, sinks, strict=True)
+        return [replace(each, camera=camera, sinks=[sink], overlay=None) for each, camera, sink in changes], inference
+
+    def _isolated(self) -> Config:
+        detector = self._config.detector.model_copy(update={"isolate": True})
+        return self._config.model_copy(update={"detector": detector})
 
 
 def _usable(device: str, *, compiled: bool) -> list[EdgeTpu]:

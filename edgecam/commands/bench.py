@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from math import isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgecam import console
+from edgecam.commands import bench_cameras
 from edgecam.commands.options import DeviceOption, JsonOption, LabelsOption, ModelOption, ThreadsOption
 from edgecam.errors import EdgecamError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from edgecam.benchmark.stage_figures import StageFigures
 
 STAGE_COLUMNS = ("stage", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "limit ms", "ratio", "the limit is")
+SECONDS, SECONDS_OF_CAMERAS = 10.0, 60.0
 COLUMNS = ("measured", "fps", "of bare", "p50 ms", "p95 ms", "p99 ms", "these ms are")
 
 
@@ -44,9 +46,14 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     runtime: Annotated[Runtime, typer.Option("--runtime", help="What runs the model.")] = Runtime.AUTO,
-    seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=0.1, help="How long to measure.")] = 10.0,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", metavar="S", min=0.1, help="How long to measure: 10; --cameras: 60.")
+    ] = None,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="In so many rounds.")] = 3,
     fps: Annotated[float, typer.Option("--fps", metavar="F", min=1, max=1000, help="Of the live camera.")] = 30.0,
+    cameras: Annotated[
+        int | None, typer.Option("--cameras", metavar="N", min=1, max=64, help="1, 2, 4 … N cameras at one detector.")
+    ] = None,
     as_json: JsonOption = False,
     report_to: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", dir_okay=False, help="Write a page with plots, too.")
@@ -61,6 +68,9 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     The bare loop runs in a process like the detector's, and does nothing but invoke: all else is to be seen beside
     it. The pipeline is that of `edgecam run`, but its camera shows pictures rendered before and nothing is written.
     Then each stage of a frame by itself, in turn with the least that the same work takes without edgecam.
+
+    With --cameras: several cameras at one detector, on all devices that --device names. What each of them gets, and
+    costs, and what it is to the others when one stalls or dies.
     """
     if to_compare is not None:
         _compare(*to_compare, as_json=as_json)
@@ -72,12 +82,17 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     chosen = {"model": model or "auto", "labels": str(labels or ""), "device": device, "threads": threads}
     config = Config()
     detector = config.detector.model_copy(update={**chosen, "runtime": runtime.value})
-    clock, plan = SystemClock(), Plan(seconds, rounds, fps)
+    clock = SystemClock()
     subject = Subject(config.model_copy(update={"detector": detector}), clock)
+    if cameras is not None:
+        several = bench_cameras.measure(subject, cameras, seconds or SECONDS_OF_CAMERAS, rounds, fps, clock)
+        _write_page(report_to, several.document())
+        bench_cameras.show(several, as_json=as_json)
+        return
+    plan = Plan(seconds or SECONDS, rounds, fps)
     with console.progress("measuring", plan.steps) as tick:
         report = Benchmark(subject, plan, clock).run(tick)
-    if report_to is not None:
-        _write_page(report_to, report)
+    _write_page(report_to, report.document())
     if as_json:
         console.emit_json(report.document())
     else:
@@ -149,11 +164,13 @@ def _noise(each: Difference) -> str:
     return "?" if isinf(each.noise) or not each.before else f"{each.noise / abs(each.before):.1%}"
 
 
-def _write_page(path: Path, report: Report) -> None:
+def _write_page(path: Path | None, document: Mapping[str, Any]) -> None:
     from edgecam.benchmark.page import page
 
+    if path is None:
+        return
     try:
-        path.write_text(page(report.document()), encoding="utf-8")
+        path.write_text(page(document), encoding="utf-8")
     except OSError as error:
         raise EdgecamError(f"{path}: cannot be written: {error.strerror}") from error
 
