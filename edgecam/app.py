@@ -40,7 +40,7 @@ from edgecam.journal import Journal
 from edgecam.models import resolve
 from edgecam.pipeline import Counters, Pipeline
 from edgecam.ports import Clock
-from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.display import Display
 from edgecam.supervision import Supervision
 from edgecam.types import DetectorInfo
 from edgecam.worker import Worker
@@ -68,7 +68,7 @@ class Phase(StrEnum):
 class App:
     """Runs the pipelines until they are done, one of them fails, or somebody asks to stop. The main thread owns it.
 
-    `display` is one of the pipelines' sinks, where there is one: whoever sits at it may ask to stop. `messaging` sends
+    `display` is where they are shown, where there is one: whoever sits at it may ask to stop. `messaging` sends
     what the pipelines have to say, `housekeeping` keeps the disk in order. They are among the `services`, the threads
     that start before the pipelines and stop after them; more may be added until `run`. `folder` is the one with
     edgecam's data. `on_hangup` is what SIGHUP does, in the main thread, `on_reload` what `reload` does. `supervision`
@@ -79,7 +79,7 @@ class App:
         self,
         pipelines: Sequence[Pipeline],
         changed: threading.Event,
-        display: DisplaySink | None = None,
+        display: Display | None = None,
         messaging: Messaging | None = None,
         housekeeping: HousekeepingWorker | None = None,
         *,
@@ -261,7 +261,7 @@ def build(config: Config, clock: Clock, path: Path | None = None) -> App:
     messaging = build_messaging(config, model, parts, clock, changed.set)
     viewing = build_viewing(config, model, path)
     parts = [replace(each, sinks=build_sinks(config, each, messaging, viewing)) for each in parts]
-    parts[0] = with_display(parts[0], display)
+    parts = [with_display(each, display) for each in parts]
     pipelines = [
         Pipeline(
             each,

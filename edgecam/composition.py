@@ -27,7 +27,7 @@ from edgecam.pipeline import PipelineParts
 from edgecam.ports import Clock, Detector, Sink
 from edgecam.retention import Policy
 from edgecam.sinks import screen
-from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.display import Display
 from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
@@ -150,16 +150,17 @@ def build_overlay(config: Config) -> Overlay | None:
     return Overlay(show_labels=options.labels, show_clock=options.clock, show_status=options.status)
 
 
-def build_display(config: Config, clock: Clock) -> DisplaySink | None:
+def build_display(config: Config, clock: Clock) -> Display | None:
     """The display that the configuration names, one for all cameras. Raises InputError where its library is missing."""
     if not config.display.enabled:
         return None
-    return DisplaySink(screen.create(**config.display.model_dump(exclude={"enabled"})), clock)
+    shown_on = screen.create(**config.display.screen())
+    return Display(shown_on, clock, list(config.enabled_cameras), **config.display.arrangement())
 
 
-def with_display(parts: PipelineParts, display: DisplaySink | None) -> PipelineParts:
-    """The same parts, and the display."""
-    return parts if display is None else replace(parts, sinks=[*parts.sinks, display])
+def with_display(parts: PipelineParts, display: Display | None) -> PipelineParts:
+    """The same parts, and their camera's way to the display."""
+    return parts if display is None else replace(parts, sinks=[*parts.sinks, display.sink(parts.name)])
 
 
 def build_messaging(

@@ -21,7 +21,7 @@ from edgecam.models import Model, resolve
 from edgecam.pipeline import Pipeline
 from edgecam.ports import Camera, Clock, Sink
 from edgecam.scoring import Tally, tally
-from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.display import Display
 from edgecam.sinks.screen import Screen
 from edgecam.types import AnnotatedFrame, BBox, Frame
 
@@ -102,7 +102,7 @@ class Demonstration:
         self.folder = folder
         self._seconds = seconds
         self._clock = clock
-        self._display = DisplaySink(screen, clock) if screen else None
+        self._display = Display(screen, clock, [CAMERA]) if screen else None
         self._truth = load_truth(demo_clip().with_suffix(".json"))
 
     @property

@@ -18,7 +18,7 @@ from edgecam.sinks.snapshot import SnapshotSink
 log = logging.getLogger(__name__)
 
 LIVE = re.compile(
-    r"(events|overlay|retention)\..*|snapshots\.quality|continuous\.max_(age|bytes)"
+    r"(events|overlay|retention)\..*|snapshots\.quality|display\.(layout|camera|fps)|continuous\.max_(age|bytes)"
     r"|cameras\.[^.]+\.(masks|zones|lines|required_zones)(\..*)?"
 )
 """The keys that change without a restart."""
@@ -77,6 +77,8 @@ class Reloading:
             for sink in pipeline.sinks:
                 if isinstance(sink, SnapshotSink | RequestedSnapshotSink):
                     sink.quality = config.snapshots.quality
+        if self._app.display:
+            self._app.display.arrange(**config.display.arrangement())
         if self._app.housekeeping:
             self._app.housekeeping.follow(retention_policies(config))
 

@@ -15,6 +15,8 @@ class FakeScreen:
     """Remembers the pictures it showed. Scripts: `open` raises the errors of `refuse`, `show` those of `fail`, each
     once; a screen that is told to hang stays in `show` until `freed` is set."""
 
+    size = (640, 480)
+
     def __init__(self, *, refuse: Iterable[str] = (), fail: Iterable[str] = (), hangs: bool = False) -> None:
         self.pictures: list[NDArray[np.uint8]] = []
         self.pressed: list[str] = []
@@ -44,7 +46,7 @@ class FakeScreen:
             self.freed.wait(self.freed_by)
         if self._fail:
             raise SinkError(self._fail.pop(0))
-        self.pictures.append(image)
+        self.pictures.append(image.copy())
 
     def keys(self) -> list[str]:
         pressed, self.pressed = self.pressed, []

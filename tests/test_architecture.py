@@ -15,8 +15,8 @@ LAYERS = [
     {
         "assignment", "backoff", "bundled", "clock", "events", "families", "filters", "frigate", "glyphs",
         "interpolation", "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models",
-        "newest", "overlay", "plates", "preroll", "retention", "ring", "scenes", "scoring", "stationary", "story",
-        "switches", "tiling", "tracker", "turns", "yuv", "zones",
+        "mosaic", "newest", "overlay", "plates", "preroll", "retention", "ring", "scenes", "scoring", "stationary",
+        "story", "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },
     {
         "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_schema", "outbox",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import threading
@@ -20,7 +21,9 @@ from edgecam.errors import InputError, SinkError
 from edgecam.events import EventRules
 from edgecam.pipeline import Pipeline, PipelineParts
 from edgecam.ports import Camera
-from edgecam.sinks.display import DisplaySink, DisplayWorker
+from edgecam.sinks.display import Display, DisplaySink
+from edgecam.sinks.display_view import View
+from edgecam.sinks.display_worker import DisplayWorker
 from edgecam.sinks.screen import create
 from edgecam.testing import ManualClock, RecordingSink, ScriptedCamera, ScriptedDetector, make_frame
 from edgecam.tracker import Tracker
@@ -30,21 +33,28 @@ LIMIT = 60.0
 
 
 class OnThisThread:
-    """A display's worker whose turns the test takes, a screen, and a clock that stands still."""
+    """A display's worker whose turns the test takes, a screen, a camera that has a frame, and a clock that stands."""
 
-    def __init__(self, screen: FakeScreen) -> None:
+    def __init__(self, screen: FakeScreen, fps: float = 1000.0) -> None:
         self.screen = screen
         self.clock = ManualClock()
         self.quits = 0
-        self.worker = DisplayWorker(screen, self.clock, self._quit)
+        self.view = View(["front"])
+        self.worker = DisplayWorker(screen, self.view, self.clock, self._quit, fps)
+        self.offer(0)
 
     def _quit(self) -> None:
         self.quits += 1
 
+    def offer(self, sequence: int) -> None:
+        self.view.seats[0].offer(annotated(sequence), self.clock.monotonic())
+        self.worker.look()
+
     def show(self, *sequences: int) -> list[int]:
         """Offer frames, take a turn; returns the first pixel of each picture that has been shown so far."""
         for sequence in sequences:
-            self.worker.offer(annotated(sequence))
+            self.offer(sequence)
+        self.clock.advance(0.001)
         self.worker.step()
         return [int(picture[0, 0]) for picture in self.screen.pictures]
 
@@ -60,7 +70,7 @@ class TestTurns:
         assert display.show(1, 2, 3) == [pixel(3)]
         assert display.show() == [pixel(3)]
         assert display.show(4) == [pixel(3), pixel(4)]
-        assert display.worker.shown == 2
+        assert display.view.seats[0].shown == 2
         assert display.worker.state == "showing 640x480 on a fake"
 
     def test_a_screen_that_is_not_there_is_tried_again_and_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -68,9 +78,9 @@ class TestTurns:
         with caplog.at_level(logging.INFO, "edgecam.sinks.display"):
             for wait, state in (
                 (0.0, "no monitor"),
-                (1.0, "no monitor"),
-                (2.0, "another program owns the display"),
-                (4.0, "showing 640x480 on a fake"),
+                (0.999, "no monitor"),
+                (1.999, "another program owns the display"),
+                (3.999, "showing 640x480 on a fake"),
             ):
                 display.clock.advance(wait)
                 display.show(0)
@@ -121,42 +131,83 @@ class TestTurns:
         display.show()
         assert display.show() == [pixel(1), pixel(3)]
 
+    def test_what_is_offered_faster_than_the_screen_is_to_be_drawn_is_drawn_at_its_pace(self) -> None:
+        display = OnThisThread(FakeScreen(), fps=10.0)
+        display.worker.interval = 0.1
+        display.show()
+        moments = []
+        for sequence in range(1, 1001):  # a frame each millisecond
+            before = len(display.screen.pictures)
+            display.worker.stopping.set()  # wait for nothing
+            display.show(sequence)
+            if len(display.screen.pictures) > before:
+                moments.append(display.clock.monotonic())
+        assert len(moments) == pytest.approx(10, abs=1)
+        assert all(later - earlier > 0.045 for earlier, later in itertools.pairwise(moments))
+
+    @pytest.mark.parametrize("jitter", [0.0, 0.012])
+    def test_a_camera_as_fast_as_the_screen_loses_no_frame(self, jitter: float) -> None:
+        display = OnThisThread(FakeScreen(), fps=30.0)
+        display.worker.stopping.set()
+        display.show()
+        display.show()
+        begin = display.clock.monotonic()
+        for number in range(1, 101):
+            at = begin + number / 30 + jitter * (-1) ** number
+            display.clock.advance(at - display.clock.monotonic())
+            display.show(number)
+        assert display.view.seats[0].shown == 101
+
+    def test_a_silent_camera_is_noted_once_a_second(self) -> None:
+        display = OnThisThread(FakeScreen())
+        display.show()
+        assert display.show() == [pixel(0)]
+        display.clock.advance(6.0)
+        for _ in range(3):
+            display.show()
+        assert len(display.screen.pictures) == 2
+        display.clock.advance(1.0)
+        display.show()
+        assert len(display.screen.pictures) == 3
+        assert display.show(7)[-1] == pixel(7)
+        assert display.view.seats[0].shown == 2
+
 
 class TestSink:
     def test_every_frame_is_shown_or_skipped_and_the_screen_has_one_thread(self) -> None:
         screen = FakeScreen()
-        sink = DisplaySink(screen, SystemClock())
+        display = Display(screen, SystemClock(), ["front"])
+        sink = display.sink("front")
         for _ in range(2):
             with sink:
                 for sequence in range(50):
                     sink.write(annotated(sequence))
-        assert sink.shown == len(screen.pictures)
-        assert sink.shown + sink.skipped == 100
+        assert display.shown + display.skipped == 100
         assert screen.threads <= {"display"}
         assert not screen.is_open
 
     def test_it_is_summed_up(self) -> None:
-        sink = DisplaySink(FakeScreen(refuse=["no monitor"] * 9), ManualClock())
-        assert sink.summary() == {"state": "not opened", "shown": 0, "skipped": 0}
-        with sink:
+        display = Display(FakeScreen(refuse=["no monitor"] * 9), ManualClock(), ["front"])
+        assert display.summary() == {"state": "not opened", "shown": 0, "skipped": 0}
+        with display.sink("front") as sink:
             sink.write(annotated(0))
-        assert sink.summary()["skipped"] == 1
+        assert display.summary()["skipped"] == 1
 
     def test_what_it_is_not_opened_for_is_refused(self) -> None:
         with pytest.raises(SinkError, match="display: not open"):
-            DisplaySink(FakeScreen(), ManualClock()).write(annotated(0))
+            Display(FakeScreen(), ManualClock(), ["front"]).sink("front").write(annotated(0))
 
     def test_a_fault_of_ours_is_reported_and_stops_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         class Broken(FakeScreen):
             def keys(self) -> list[str]:
                 raise ZeroDivisionError("a bug")
 
-        sink = DisplaySink(Broken(), SystemClock())
-        with sink:
-            assert sink._worker is not None
-            sink._worker.join(LIMIT)
+        display = Display(Broken(), SystemClock(), ["front"])
+        with display.sink("front") as sink:
+            assert display._worker is not None
+            display._worker.join(LIMIT)
             sink.write(annotated(0))
-            assert sink.state == "failed: a bug"
+            assert display.state == "failed: a bug"
         assert "display failed" in caplog.text
 
 
@@ -170,23 +221,24 @@ def hanging() -> Iterator[FakeScreen]:
 
 class TestHangingScreen:
     def test_it_is_said_once_and_when_it_is_over(self, hanging: FakeScreen, caplog: pytest.LogCaptureFixture) -> None:
-        sink = DisplaySink(hanging, SystemClock(), stuck_after=30.0)
+        display = Display(hanging, SystemClock(), ["front"], stuck_after=30.0)
+        sink = display.sink("front")
         sink.open()
-        worker = sink._worker
+        worker = display._worker
         assert worker is not None
         sink.write(annotated(0))
         assert hanging.hanging.wait(LIMIT)
         sink.write(annotated(1))
-        assert sink.state == "showing 640x480 on a fake"
+        assert display.state == "showing 640x480 on a fake"
         worker.beat -= 100.0  # as if it had begun so long ago
         sink.write(annotated(2))
         sink.write(annotated(3))
-        assert sink.state == "stuck: the screen has not answered for 100 s"
+        assert display.state == "stuck: the screen has not answered for 100 s"
         hanging.freed.set()
-        while sink.shown < 2:
+        while display.shown < 2 or display.state.startswith("stuck"):
             sink.write(annotated(4))
             worker.join(0.01)
-        assert sink.state == "showing 640x480 on a fake"
+        assert display.state == "showing 640x480 on a fake"
         sink.close()
         assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
             "display: stuck: the screen has not answered for 100 s",
@@ -194,7 +246,8 @@ class TestHangingScreen:
         ]
 
     def test_closing_leaves_it_behind_and_says_so(self, hanging: FakeScreen) -> None:
-        sink = DisplaySink(hanging, SystemClock(), close_limit=0.1)
+        display = Display(hanging, SystemClock(), ["front"], close_limit=0.1)
+        sink = display.sink("front")
         sink.open()
         sink.write(annotated(0))
         assert hanging.hanging.wait(LIMIT)
@@ -204,22 +257,22 @@ class TestHangingScreen:
         with pytest.raises(SinkError, match="the screen of before still hangs"):
             sink.open()
         hanging.freed.set()
-        assert sink._worker is not None
-        sink._worker.join(LIMIT)
+        assert display._worker is not None
+        display._worker.join(LIMIT)
         sink.open()
         sink.close()
 
     def test_the_pipeline_goes_on_and_ends(self, hanging: FakeScreen, caplog: pytest.LogCaptureFixture) -> None:
         camera = ScriptedCamera([make_frame(sequence) for sequence in range(40)], lossless=True)
         others = RecordingSink()
-        app = app_with(DisplaySink(hanging, SystemClock(), close_limit=0.1), camera, others)
+        app = app_with(Display(hanging, SystemClock(), ["front"], close_limit=0.1), camera, others)
         app.run()
         assert len(others.frames) == app.counters()["front"].frames_written == 40
         assert others.closed == 1
         assert "display is stuck" in caplog.text
 
 
-def app_with(display: DisplaySink, camera: Camera, others: RecordingSink) -> App:
+def app_with(display: Display, camera: Camera, others: RecordingSink) -> App:
     changed = threading.Event()
     parts = PipelineParts(
         name="front",
@@ -227,7 +280,7 @@ def app_with(display: DisplaySink, camera: Camera, others: RecordingSink) -> App
         detector=ScriptedDetector(),
         tracker=Tracker(),
         rules=EventRules("front", clock=ManualClock(), new_id=str),
-        sinks=[others, display],
+        sinks=[others, display.sink("front")],
         overlay=None,
         clock=SystemClock(),
     )
@@ -238,7 +291,7 @@ def test_q_ends_the_app_in_good_order() -> None:
     screen = FakeScreen()
     others = RecordingSink()
     camera = SyntheticCamera(size=(64, 48), lores_size=(32, 24), fps=100, clock=SystemClock())
-    display = DisplaySink(screen, SystemClock())
+    display = Display(screen, SystemClock(), ["front"])
     app = app_with(display, camera, others)
 
     def press_once_shown() -> None:
@@ -280,12 +333,12 @@ class TestChoice:
             build(config, SystemClock())
         assert "\n" not in str(caught.value)
 
-    def test_of_several_cameras_the_first_is_shown(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_every_camera_has_its_way_to_the_one_display(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         pytest.importorskip("pygame")
         cameras = {name: {"type": "synthetic"} for name in ("one", "two")}
         config = {"data_dir": tmp_path, "display": {"enabled": True, "backend": "window"}, "cameras": cameras}
         app = build(Config.model_validate(config), SystemClock())
-        shown = [outlet.name for outlet in app.pipelines[0].output.outlets]
-        assert shown[-1] == "DisplaySink"
-        assert "DisplaySink" not in [outlet.name for outlet in app.pipelines[1].output.outlets]
         assert app.display is not None
+        for pipeline in app.pipelines:
+            (sink,) = (sink for sink in pipeline.sinks if isinstance(sink, DisplaySink))
+            assert sink._seat is app.display.seat(pipeline.name)

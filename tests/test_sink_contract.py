@@ -27,6 +27,7 @@ from edgecam.mqtt.topics import Topics
 from edgecam.ports import Sink
 from edgecam.recording.encoder import EncoderOptions
 from edgecam.sinks.clips import ClipSink
+from edgecam.sinks.display import Display
 from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.video import VideoSink
 from edgecam.switches import Switches
@@ -56,7 +57,9 @@ ALL: dict[str, SinkMaker] = IN_FILES | {
     "recording": lambda _: RecordingSink(),
     "mqtt": lambda _: sinks.create("mqtt", retained=RetainedTopics(), topics=Topics(), camera="front"),
     "requested": lambda folder: sinks.create("requested", folder=folder, camera="front", clock=SystemClock()),
-    "display": lambda _: sinks.create("display", screen=FakeScreen(), clock=SystemClock()),
+    "display": lambda _: sinks.create(
+        "display", display=Display(FakeScreen(), SystemClock(), ["front"]), camera="front"
+    ),
 }
 
 every_sink = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())

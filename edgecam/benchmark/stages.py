@@ -27,7 +27,7 @@ from edgecam.overlay import Overlay
 from edgecam.ports import Clock
 from edgecam.recording.encoder import Encoder, EncoderOptions
 from edgecam.ring import FrameRing
-from edgecam.sinks.display import DisplaySink
+from edgecam.sinks.display import Display
 from edgecam.tracker import Tracker
 from edgecam.types import AnnotatedFrame, BBox, Detection, Event, EventType, Frame, Track
 from edgecam.yuv import i420_to_rgb, lores_from_i420
@@ -54,6 +54,8 @@ class Stage(NamedTuple):
 
 class NullScreen:
     """A screen that nobody sees; says when it has shown a picture."""
+
+    size = SIZE
 
     def __init__(self) -> None:
         self.shown = threading.Event()
@@ -183,7 +185,7 @@ def _encode(pictures: Sequence[Picture], fps: float, opened: ExitStack) -> Stage
 
 def _display(pictures: Sequence[Picture], clock: Clock, opened: ExitStack) -> Stage:
     screen, frames = NullScreen(), _frames(pictures)
-    sink = DisplaySink(screen, clock)
+    sink = Display(screen, clock, ["bench"], fps=1e6).sink("bench")
     opened.enter_context(sink)
     request, answer, over = threading.Event(), threading.Event(), threading.Event()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from edgecam.config.cameras import CameraConfig
 from edgecam.config.clips import ClipsSection
 from edgecam.config.continuous import ContinuousSection
+from edgecam.config.display import DisplaySection
 from edgecam.config.events import EventsSection
 from edgecam.config.health import MetricsSection, StatusSection
 from edgecam.config.mqtt import MqttSection
@@ -92,17 +93,6 @@ class VideoSection(Section):
         default="superfast", description="x264's preset; slower is smaller and takes more of the CPU."
     )
     keyframe_interval: float = Field(default=1.0, gt=0, le=60, description="Seconds between key frames.")
-
-
-class DisplaySection(Section):
-    """The attached display."""
-
-    enabled: bool = Field(default=False, description="Show the picture, of several cameras that of the first.")
-    backend: Literal["auto", "window", "drm"] = Field(
-        default="auto", description="window: on a desktop; drm: on the bare monitor; auto: by whether a desktop runs."
-    )
-    fullscreen: bool = Field(default=True, description="Whether a window fills the screen.")
-    connector: str = Field(default="", description="drm's monitor, such as HDMI-A-1; empty: the first there is.")
 
 
 class SnapshotsSection(Section):
@@ -189,6 +179,13 @@ class Config(Section):
                     raise refusal((camera, options.type, "zones", zone), zone, remedy)
                 taken[zone] = f"a zone of {camera}"
         return cameras
+
+    @model_validator(mode="after")
+    def _display_shows_one_of_the_cameras(self) -> Self:
+        if self.cameras and self.display.camera not in {"", *self.cameras}:
+            there = ", ".join(self.cameras)
+            raise refusal(("display", "camera"), self.display.camera, f"no camera has this name: give one of {there}")
+        return self
 
     @field_validator("cameras")
     @classmethod

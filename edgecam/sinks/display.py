@@ -1,71 +1,71 @@
-"""The display: the newest frame on a screen, at the screen's own pace."""
+"""The display: the newest frames of all cameras on one screen, at the screen's own pace."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Lock
 from time import monotonic
 
-from edgecam.backoff import Backoff
 from edgecam.errors import SinkError, WorkerStuck
 from edgecam.ports import Clock, Sink
+from edgecam.sinks.display_view import Layout, Seat, View
+from edgecam.sinks.display_worker import DisplayWorker
 from edgecam.sinks.screen import Screen
 from edgecam.types import AnnotatedFrame
-from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
 
-KEYS_TURN = 0.05
-"""Longest wait for a frame, seconds: between two frames the keyboard is looked at so often."""
-TURN = 0.5
-"""Longest wait of one turn while there is no screen."""
-LONGEST_WAIT = 10.0
-"""Longest wait between two tries to open the screen: whoever plugs a monitor in is looking at it."""
 STUCK_AFTER = 30.0
 """Seconds without a sign of life from a screen after which it is said to be stuck."""
 CLOSE_LIMIT = 3.0
 """Seconds the screen has to end; the output thread waits for it within its own limit."""
 
 
-class DisplaySink(Sink):
-    """Shows frames, never waits for the screen and never fails because of it.
+class Display:
+    """Shows the newest frames of `cameras`, never waits for the screen and never fails because of it.
 
-    A thread of its own owns the screen: it opens it, again and again where there is none, shows the newest frame and
-    counts it in `shown`; `skipped` are those that a newer one overtook, or for which there was no screen. `state` says
-    in words what is shown where, or why nothing is. The keys: `q` calls `on_quit`, in that thread, the space bar
-    freezes the picture until it is pressed again.
+    Each camera's frames come in by its own sink, `sink`. A thread of its own owns the screen while any of the sinks is
+    open: it opens it, again and again where there is none, and draws at most `fps` times a second, one camera or all
+    (see `View`). It counts the frames it has shown in `shown`; `skipped` are those that a newer one overtook, of
+    cameras that were not on the screen, or for which there was none. `state` says in words what is shown where, or why
+    nothing is. The keys: `q` calls `on_quit`, in that thread, the space bar freezes the picture until it is pressed
+    again, the others choose (see `View.obey`).
     """
 
     def __init__(
         self,
         screen: Screen,
         clock: Clock,
+        cameras: Sequence[str],
         *,
-        on_quit: Callable[[], None] | None = None,
+        layout: Layout = "grid",
+        camera: str = "",
+        fps: float = 30.0,
         stuck_after: float = STUCK_AFTER,
         close_limit: float = CLOSE_LIMIT,
     ) -> None:
-        self.on_quit = on_quit
-        self._screen = screen
+        self.on_quit: Callable[[], None] | None = None
         self._clock = clock
+        self._screen = screen
+        self._view = View(cameras, layout, camera)
+        self._fps = fps
         self._stuck_after = stuck_after
         self._close_limit = close_limit
         self._stuck = False
-        self._written = 0
-        self._shown_before = 0
         self._worker: DisplayWorker | None = None
+        self._users: set[str] = set()
+        self._lock = Lock()
 
     @property
     def shown(self) -> int:
         """Frames that were shown."""
-        return self._shown_before + (self._worker.shown if self._worker else 0)
+        return sum(seat.shown for seat in self._view.seats)
 
     @property
     def skipped(self) -> int:
         """Frames that were taken and not shown; the newest may still be."""
-        return self._written - self.shown
+        return sum(seat.written - seat.shown for seat in self._view.seats)
 
     @property
     def state(self) -> str:
@@ -80,116 +80,90 @@ class DisplaySink(Sink):
         """What became of it, for a report."""
         return {"state": self.state, "shown": self.shown, "skipped": self.skipped}
 
-    def open(self) -> None:
-        if self._worker is not None:
-            if self._worker.is_alive() and not self._worker.stopping.is_set():
-                return
-            if self._worker.is_alive():
+    def sink(self, camera: str) -> DisplaySink:
+        """The way in for a camera's frames. Raises KeyError for one that is not among the display's."""
+        return DisplaySink(self, camera)
+
+    def seat(self, camera: str) -> Seat:
+        """Where a camera's newest frame waits. Raises KeyError."""
+        return {seat.name: seat for seat in self._view.seats}[camera]
+
+    def arrange(self, layout: Layout, camera: str, fps: float) -> None:
+        """Show something else from now on, at another pace. From any thread."""
+        self._fps = fps
+
+        def change() -> None:
+            self._view.arrange(layout, camera)
+            if self._worker is not None:
+                self._worker.interval = 1 / fps
+
+        if self._worker is None or not self._worker.is_alive():
+            change()
+        else:
+            self._worker.between_turns(change)
+
+    def enter(self, camera: str) -> None:
+        """Have the screen taken, where it is not yet. Raises SinkError."""
+        with self._lock:
+            worker = self._worker
+            if worker is None or not worker.is_alive():
+                self._worker = worker = DisplayWorker(self._screen, self._view, self._clock, self._quit, self._fps)
+                worker.start()
+            elif worker.stopping.is_set():
                 raise SinkError("display: the screen of before still hangs")
-            self._shown_before += self._worker.shown
-        self._worker = DisplayWorker(self._screen, self._clock, self._quit)
-        self._worker.start()
+            self._users.add(camera)
 
-    def write(self, annotated: AnnotatedFrame) -> None:
-        if self._worker is None:
-            raise SinkError("display: not open")
-        self._written += 1
-        self._worker.offer(annotated)
-        self._look_after(self._worker)
-
-    def close(self) -> None:
-        if self._worker is None or self._worker.stopping.is_set():
-            return
-        self._worker.stopping.set()
+    def leave(self, camera: str) -> None:
+        """Have the screen given back, where no other camera is shown on it. Raises SinkError where it hangs."""
+        with self._lock:
+            self._users.discard(camera)
+            worker = self._worker
+            if self._users or worker is None or worker.stopping.is_set():
+                return
+            worker.stopping.set()
         try:
-            self._worker.join_within(self._close_limit)
+            worker.join_within(self._close_limit)
         except WorkerStuck as error:
             raise SinkError(f"{error} (left behind)") from error
 
-    def _look_after(self, worker: DisplayWorker) -> None:
-        """Say once that the screen hangs, and once that it does no more."""
+    def take(self, seat: Seat, annotated: AnnotatedFrame) -> None:
+        """Let this be a camera's newest frame. Raises SinkError before the first `enter`."""
+        worker = self._worker
+        if worker is None:
+            raise SinkError("display: not open")
+        seat.offer(annotated, self._clock.monotonic())
+        if seat in self._view.visible:
+            worker.look()
         stuck = worker.is_alive() and monotonic() - worker.beat > self._stuck_after
         if stuck != self._stuck:
+            self._say(stuck=stuck)
+
+    def _say(self, *, stuck: bool) -> None:
+        """Say once that the screen hangs, and once that it does no more."""
+        with self._lock:
+            if stuck == self._stuck:
+                return
             self._stuck = stuck
-            log.warning("display: %s", self.state)
+        log.warning("display: %s", self.state)
 
     def _quit(self) -> None:
         if self.on_quit is not None:
             self.on_quit()
 
 
-class DisplayWorker(Worker):
-    """The thread that owns the screen; nobody waits for it. `offer` may be called from any thread."""
+class DisplaySink(Sink):
+    """One camera's frames on their way to the display; takes any number of them and waits for nothing."""
 
-    def __init__(self, screen: Screen, clock: Clock, on_quit: Callable[[], None]) -> None:
-        super().__init__("display", on_exit=lambda: None)
-        self.shown = 0
-        self.state = "being opened"
-        self._screen = screen
-        self._clock = clock
-        self._on_quit = on_quit
-        self._newest: deque[AnnotatedFrame] = deque(maxlen=1)
-        self._arrived = threading.Event()
-        self._backoff = Backoff(limit=LONGEST_WAIT)
-        self._is_open = False
-        self._frozen = False
+    def __init__(self, display: Display, camera: str) -> None:
+        """Raises KeyError for a camera that is not among the display's."""
+        self._display = display
+        self._seat = display.seat(camera)
 
-    def offer(self, annotated: AnnotatedFrame) -> None:
-        """Let this be the next frame to be shown, instead of the one that still waits."""
-        self._newest.append(annotated)
-        self._arrived.set()
+    def open(self) -> None:
+        self._display.enter(self._seat.name)
 
-    def step(self) -> None:
-        try:
-            if self._is_open:
-                self._show()
-                self._obey()
-            elif (wait := self._backoff.remaining(self._clock.monotonic())) > 0:
-                self.stopping.wait(min(wait, TURN))
-            else:
-                self._open()
-        except SinkError as error:
-            self._lose(error)
+    def write(self, annotated: AnnotatedFrame) -> None:
+        self._display.take(self._seat, annotated)
 
-    def teardown(self) -> None:
-        self._screen.close()
-
-    def _open(self) -> None:
-        where = self._screen.open()
-        self._is_open = True
-        outage = self._backoff.succeeded(self._clock.monotonic())
-        self.state = f"showing {where}"
-        if outage:
-            log.warning("display: back after %.1f s: %s", outage, self.state)
-        else:
-            log.info("display: %s", self.state)
-
-    def _show(self) -> None:
-        if not self._arrived.wait(KEYS_TURN):
-            return
-        self._arrived.clear()
-        if self._newest and not self._frozen:
-            annotated = self._newest.popleft()
-            self._screen.show(annotated.image, annotated.frame.width, annotated.frame.height)
-            self.shown += 1
-
-    def _obey(self) -> None:
-        pressed = self._screen.keys()
-        for key in pressed:
-            if key == "q":
-                self._on_quit()
-            elif key == "space":
-                self._frozen = not self._frozen
-                if not self._frozen:
-                    self._arrived.set()
-
-    def _lose(self, error: SinkError) -> None:
-        self._is_open = False
-        self._backoff.failed(self._clock.monotonic())
-        if self.state != str(error):
-            self.state = str(error)
-            log.warning("display: %s", self.state)
-        try:
-            self._screen.close()
-        except SinkError as closing:
-            log.debug("display: while closing: %s", closing)
+    def close(self) -> None:
+        self._display.leave(self._seat.name)

@@ -53,6 +53,13 @@ class DrmScreen:
         self._may_overlay = True
         self._looked = 0.0
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the monitor's mode, pixels. Raises SinkError while it is not open."""
+        if self._target is None:
+            raise SinkError("the display is not open")
+        return self._target.size
+
     def open(self) -> str:
         """Take the monitor; returns as in "1920x1080 on HDMI-A-1". Raises SinkError with a plain reason."""
         self.close()

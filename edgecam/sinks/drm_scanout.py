@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam import mosaic
 from edgecam.sinks.drm_card import XRGB8888, YUV420, Buffer, Card, Rect
 from edgecam.sinks.drm_library import ModeInfo
 from edgecam.yuv import i420_from_planes, planes
@@ -40,11 +41,7 @@ class Target(NamedTuple):
 
 def letterbox(size: tuple[int, int], screen: tuple[int, int]) -> Rect:
     """Where a picture of `size` lies on the screen: as large as it fits, centred, on even pixels."""
-    scale = min(screen[0] / size[0], screen[1] / size[1])
-    width, height = (
-        min(most // 2 * 2, max(2, round(side * scale / 2) * 2)) for side, most in zip(size, screen, strict=True)
-    )
-    return Rect((screen[0] - width) // 4 * 2, (screen[1] - height) // 4 * 2, width, height)
+    return Rect(*mosaic.letterbox(size, screen))
 
 
 class Scanout(Protocol):

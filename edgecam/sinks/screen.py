@@ -18,11 +18,20 @@ SCREENS = {
 }
 
 
+KEYS = frozenset({"q", "space", "g", "n", "p", "left", "right", *"0123456789"})
+"""The keys that a screen with a keyboard tells."""
+
+
 class Screen(Protocol):
     """Somewhere a picture can be seen. The constructor does no I/O; all else is called from one thread.
 
     After a SinkError the screen is to be closed; it may be opened again. `close` may be called twice.
     """
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels of what there is to show on, now; valid while it is open."""
+        ...
 
     def open(self) -> str:
         """Take the screen; returns what it is, as in "1920x1080 on HDMI-A-1".
@@ -34,12 +43,13 @@ class Screen(Protocol):
     def show(self, image: NDArray[np.uint8], width: int, height: int) -> None:
         """Show an I420 picture, uint8 [height * 3 // 2, width], as large as it fits, with black bars.
 
-        It is shown until the next one, whatever happens to the window. Raises SinkError where the screen is lost.
+        It is shown until the next one, whatever happens to the window, and whatever becomes of the array. Raises
+        SinkError where the screen is lost.
         """
         ...
 
     def keys(self) -> list[str]:
-        """The keys pressed since the last call: "q" (also where the window was closed) and "space".
+        """The keys of `KEYS` pressed since the last call; "q" also where the window was closed.
 
         What concerns the screen alone, "f" for full screen, it has done itself. Raises SinkError as `show` does.
         """

@@ -34,8 +34,7 @@ class WindowScreen:
     """A window on whatever SDL finds: X11, Wayland, or the bare console (KMS). One child process to each `open`.
 
     The picture lies in memory shared with the child, which fits it into the window, converts it and puts it there; the
-    one copy made here is a plain one. `q`, or closing the window, and the space bar are told by `keys`; `f` goes to
-    full screen and back.
+    one copy made here is a plain one. Closing the window is told by `keys` as `q`; `f` goes to full screen and back.
     """
 
     def __init__(self, *, fullscreen: bool = True) -> None:
@@ -46,6 +45,11 @@ class WindowScreen:
             )
         self._fullscreen = fullscreen
         self._child: _Child | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the window, pixels. Raises SinkError while it is not open."""
+        return self._running().size
 
     def open(self) -> str:
         if self._child is not None:
@@ -80,6 +84,7 @@ class _Child:
 
     def __init__(self, *, fullscreen: bool) -> None:
         self.pressed: list[str] = []
+        self.size = (1, 1)
         self._room_bytes = 0
         self._resources = ExitStack()
         try:
@@ -103,7 +108,7 @@ class _Child:
         self.pressed += self.answer(TURN_TIMEOUT)["keys"]
 
     def answer(self, timeout: float) -> dict[str, Any]:
-        """What it says next. Raises SinkError where it refuses, hangs or has ended."""
+        """What it says next; keeps the size of the window. Raises SinkError where it refuses, hangs or has ended."""
         end = monotonic() + timeout
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
@@ -118,6 +123,8 @@ class _Child:
         message: dict[str, Any] = json.loads(said)
         if "failed" in message:
             raise SinkError(message["failed"])
+        width, height = message["size"]
+        self.size = (width, height)
         return message
 
     def end(self) -> None:

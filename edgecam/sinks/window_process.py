@@ -1,9 +1,9 @@
 """The process that holds a window for `window.py`: the only place where SDL is loaded, through pygame.
 
 Started as `python -m edgecam.sinks.window_process CHANNEL MEMORY FULLSCREEN`: two descriptors, 0 or 1. It says
-{"opened": …}; then each message, {"width": …, "height": …} for a new picture in the memory or {}, is answered with
-{"keys": […]}. Instead of any of these it may say {"failed": …}, its last words. It ends when the channel does, and,
-whoever hangs, by an alarm.
+{"opened": …, "size": [width, height]}; then each message, {"width": …, "height": …} for a new picture in the memory
+or {}, is answered with {"keys": […], "size": …}. Instead of any of these it may say {"failed": …}, its last words. It
+ends when the channel does, and, whoever hangs, by an alarm.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
+from edgecam.sinks.screen import KEYS
 from edgecam.yuv import i420_from_planes, planes
 
 ALARM = 15
@@ -64,7 +65,13 @@ class SdlWindow:
         surface = display.get_surface()
         if surface.get_bitsize() != 32 or surface.get_masks()[0] != 0xFF0000:
             raise SinkError(f"the screen has {surface.get_bitsize()} bits a pixel: set it to 24 or 32")
-        return f"{surface.get_width()}x{surface.get_height()} on {driver}"
+        return "{}x{} on {}".format(*self.size, driver)
+
+    @property
+    def size(self) -> _Size:
+        """Its width and height now, pixels."""
+        width, height = self._pygame.display.get_surface().get_size()
+        return width, height
 
     def draw(self, image: NDArray[np.uint8]) -> None:
         """Show an I420 picture, which must stay as it is until the next."""
@@ -80,13 +87,15 @@ class SdlWindow:
     def _pump(self) -> list[str]:
         pygame, pressed, redraw = self._pygame, [], False
         for event in pygame.event.get():
-            if event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_q):
+            if event.type == pygame.QUIT:
                 pressed.append("q")
-            elif event.type == pygame.KEYDOWN and event.key == pygame.K_SPACE:
-                pressed.append("space")
             elif event.type == pygame.KEYDOWN and event.key == pygame.K_f:
                 self._toggle()
                 redraw = True
+            elif event.type == pygame.KEYDOWN:
+                # A digit of the keypad is "[1]" by name; where digits need the shift key, only the character says so.
+                names = {pygame.key.name(event.key).strip("[]"), event.unicode}
+                pressed += names & KEYS
             elif event.type in {pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED}:
                 redraw = True
         if redraw:
@@ -178,7 +187,7 @@ def serve(channel: socket.socket, memory: Memory, window: SdlWindow) -> None:
         asked = json.loads(message)
         if asked:
             window.draw(memory.picture(asked["width"], asked["height"]))
-        channel.send(json.dumps({"keys": window.pump()}).encode())
+        channel.send(json.dumps({"keys": window.pump(), "size": window.size}).encode())
 
 
 def load_pygame() -> Any:
@@ -199,7 +208,7 @@ def main(channel: socket.socket, memory: Memory, *, fullscreen: bool) -> None:
     with suppress(ConnectionError):  # the parent has gone
         try:
             with closing(SdlWindow(load_pygame(), fullscreen=fullscreen)) as window:
-                channel.send(json.dumps({"opened": window.open()}).encode())
+                channel.send(json.dumps({"opened": window.open(), "size": window.size}).encode())
                 serve(channel, memory, window)
                 signal.alarm(ALARM)
         except (SinkError, ImportError) as error:
