@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-"""Seconds until the first try after a connection was lost, and until any other."""
+"""Seconds until the first try after a connection was lost, and until any other; give or take a quarter."""
 GREETING_TIMEOUT = 10.0
 """Seconds for the broker to say whether it lets us in."""
 STEADY = 10.0
@@ -115,5 +115,5 @@ class Link:
             log.warning("%s; events are kept", connection.reason)
         self.outage = connection.reason
         self._current = self.connection = None
-        wait = self._backoff.failed(now) * self._random.uniform(0.75, 1.25)
-        self._next_try = now + min(LONGEST_WAIT, max(FIRST_WAIT, wait))
+        # Not held within the bounds: half of a fleet would come at the same moment, the first second and each minute.
+        self._next_try = now + self._backoff.failed(now) * self._random.uniform(0.75, 1.25)
