@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecam.detectors.edgetpu import EdgeTpu
-from edgecam.detectors.failover import FailoverDetector
-from edgecam.detectors.seat import FIRMWARE_LIMIT, GONE_LIMIT, LONGEST_WAIT, PATIENCE, RARE_WAIT
+from edgecam.detectors.failover import HELD_BACK, FailoverDetector
+from edgecam.detectors.seat import FIRMWARE_LIMIT, GONE_LIMIT, LONGEST_WAIT, PATIENCE, RARE_WAIT, SLOTS
 from edgecam.detectors.watch import TpuWatch
 from edgecam.errors import DetectorError, ModelError
 from edgecam.models import ModelPair
@@ -23,6 +23,7 @@ from edgecam.testing import ManualClock
 from edgecam.types import BBox, Detection, Inference
 
 Picture = NDArray[np.uint8]
+ALWAYS_READABLE = Path("/dev/null").open("rb")  # noqa: SIM115 -- as long as the tests run
 
 
 class FakeHosted:
@@ -33,6 +34,7 @@ class FakeHosted:
         self.runtime, self.note = "fake runtime", ""
         self.getting_ready = 1
         self.fault = ""
+        self.slow = False
         self.killed = False
         self.pictures: list[Picture] = []
 
@@ -52,7 +54,12 @@ class FakeHosted:
     def collect(self, timeout: float) -> Inference | None:
         self.check()
         assert self.pictures, "nothing is under way"
+        if self.slow:
+            return None
         return Inference([named(self.pictures.pop(0), self.device)], 0.009)
+
+    def fileno(self) -> int:
+        return ALWAYS_READABLE.fileno()
 
     def check(self) -> None:
         assert not self.killed, "used after its end"
@@ -296,6 +303,29 @@ def test_two_edge_tpus_share_the_work_and_the_answers_stay_in_order(world: World
     for number in range(4):
         world.detector.submit(picture(number))
     assert [world.answer() for _ in range(4)] == ["0 on usb:2-1", "1 on usb:2-2", "2 on usb:2-1", "3 on usb:2-2"]
+
+
+def test_a_slow_one_of_two_does_not_hold_up_the_other(world: World) -> None:
+    world.plug("2-1")
+    world.plug("2-2")
+    world.detector.open()
+    world.pass_time(0.5)
+    slow, fast = world.hosts
+    slow.slow = True
+    asked = 0
+    for _ in range(20):
+        while asked < world.detector.slots:
+            world.detector.submit(picture(asked))
+            asked += 1
+        assert world.detector.collect(0.0) is None
+    assert asked == SLOTS * 2 + HELD_BACK * 2, "as far as its answers may be held back"
+    assert (len(slow.pictures), len(fast.pictures)) == (2, 0)
+    slow.slow = False
+    answers = [world.answer() for _ in range(asked)]
+    assert [int(answer.split()[0]) for answer in answers] == list(range(asked))
+    assert answers.count("0 on usb:2-1") + answers.count("2 on usb:2-1") == 2
+    assert sum("usb:2-2" in answer for answer in answers) == asked - 2
+    assert world.detector.slots == 4
 
 
 def test_one_of_two_takes_over_from_the_other(world: World) -> None:

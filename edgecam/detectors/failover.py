@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 NAP = 0.05
 """Seconds between two looks while there is no device at all."""
+HELD_BACK = 4
+"""For each Edge TPU so many answers may be ready while an older picture is still under way on a slower one."""
 
 
 class FailoverDetector(Detector):
@@ -106,7 +110,10 @@ class FailoverDetector(Detector):
 
     @property
     def slots(self) -> int:
-        return SLOTS * len(self._ready()) or int(self._spare is not None)
+        """What is done and waits for an older one does not count: else a slow Edge TPU would hold up a fast one."""
+        tpus = len(self._ready())
+        held_back = sum(job.done is not None for job in self._jobs)
+        return SLOTS * tpus + min(held_back, HELD_BACK * tpus) or int(self._spare is not None)
 
     def submit(self, image: NDArray[np.uint8]) -> None:
         job = Job(image)
@@ -154,20 +161,34 @@ class FailoverDetector(Detector):
                     return
 
     def _work_on(self, job: Job, timeout: float) -> None:
-        """Bring the oldest picture forward by one answer of an Edge TPU, or do it on the CPU."""
+        """Take an answer of each Edge TPU that has one, or do the oldest picture on the CPU."""
         if job.seat is None:
             self._place(job)
-        seat = job.seat or next((seat for seat in self._ready() if seat.jobs), None)
-        if seat is not None:
-            try:
-                seat.collect(timeout)
-            except DetectorError as error:
-                self._lose(seat, error)
+        busy = [seat for seat in self._ready() if seat.jobs]
+        if busy:
+            self._wait(busy, timeout)
+            for seat in busy:
+                self._collect_from(seat, timeout if len(busy) == 1 else 0.0)
         elif self._spare is not None:
             self._spare.submit(job.image)
             job.done = self._spare.collect(timeout)
         else:
             raise DetectorError(self._reasons())
+
+    def _wait(self, busy: Sequence[Seat], timeout: float) -> None:
+        """Until one of several has an answer; a single one waits by itself."""
+        if len(busy) > 1:
+            poller = select.poll()
+            for seat in busy:
+                with suppress(DetectorError):  # its own `collect` says why
+                    poller.register(seat.fileno(), select.POLLIN)
+            poller.poll(timeout * 1000)
+
+    def _collect_from(self, seat: Seat, timeout: float) -> None:
+        try:
+            seat.collect(timeout)
+        except DetectorError as error:
+            self._lose(seat, error)
 
     def _lose(self, seat: Seat, error: DetectorError) -> None:
         seat.lose(error, self._clock())

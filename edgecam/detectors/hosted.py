@@ -79,6 +79,10 @@ class HostedModel:
             return None
         return Inference(self._reader.detections(answer.outputs, self._placements.popleft()), answer.seconds)
 
+    def fileno(self) -> int:
+        """Readable once the oldest picture is done, or it is lost; see poll(2)."""
+        return self._process.fileno()
+
     def check(self) -> None:
         """Raise DetectorError where it died while it had nothing to do."""
         self._process.check()

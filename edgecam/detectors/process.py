@@ -197,6 +197,10 @@ class DetectorProcess:
             seconds += struct.unpack_from(f"={number}d", message, ANSWER.size)
         return seconds
 
+    def fileno(self) -> int:
+        """Readable once it has an answer or is dead; see poll(2). Raises DetectorError where it is known to be."""
+        return self._running().fileno()
+
     def alive(self) -> bool:
         """Is the child running? Does not wait."""
         return self._child is not None and self._child.running()

@@ -49,6 +49,7 @@ class Hosted(Protocol):
     def submit(self, image: NDArray[np.uint8]) -> None: ...
     def collect(self, timeout: float) -> Inference | None: ...
     def check(self) -> None: ...
+    def fileno(self) -> int: ...
     def kill(self) -> None: ...
 
 
@@ -126,6 +127,11 @@ class Seat:
         done = self._hosted.collect(timeout)
         if done is not None:
             self.jobs.popleft().done = done
+
+    def fileno(self) -> int:
+        """Readable once its oldest job is done, or it is lost; see poll(2). Raises DetectorError where it is."""
+        assert self._hosted is not None
+        return self._hosted.fileno()
 
     def lose(self, error: DetectorError, now: float) -> None:
         """Give up what runs; its jobs are left without a seat."""

@@ -59,6 +59,10 @@ class SpawnedChild:
             if monotonic() >= end:
                 return False
 
+    def fileno(self) -> int:
+        """What can be waited for together with others: readable once it has said something or gone."""
+        return self._channel.fileno()
+
     def receive(self) -> bytes:
         """What it said; empty where it has gone."""
         for _ in range(2):  # the reset of a process that died with mail unread comes before its own last words
