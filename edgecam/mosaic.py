@@ -67,10 +67,12 @@ class Mosaic:
     """
 
     def __init__(self, size: tuple[int, int], names: Sequence[str]) -> None:
-        """`size` is (width, height) in pixels, both even. Raises ValueError for one that is not."""
+        """`size` is (width, height) in pixels, both even. Raises ValueError for one that is not, or too small."""
         self.image = blank(size)
         fill(planes(self.image))
         columns, rows = grid(len(names), size)
+        if size[0] < 2 * columns or size[1] < 2 * rows:
+            raise ValueError(f"{size[0]}x{size[1]} pixels: no room for {len(names)} pictures")
         across, down = _cuts(size[0], columns), _cuts(size[1], rows)
         self._cells = []
         for index, name in enumerate(names):
@@ -135,8 +137,8 @@ class _Cell:
         if self._name and (plate := caption(self._name, self._em, room)):
             self._canvas.lay(plate, place.left + pad, place.top + pad)
         if note and (plate := caption(note, self._em, room)):
-            left, top = place.left + (place.width - plate.width) // 4 * 2, place.top + place.height // 4 * 2
-            self._canvas.lay(plate, left, top + min(0, place.top + place.height - top - plate.height) // 2 * 2)
+            middle = (place.width - plate.width) // 4 * 2, (place.height - plate.height) // 4 * 2
+            self._canvas.lay(plate, place.left + middle[0], place.top + middle[1])
 
     def _seam(self) -> None:
         """A dark line to the neighbours on the right and below; none where the picture ends."""

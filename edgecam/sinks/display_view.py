@@ -20,6 +20,9 @@ intervals."""
 LARGEST = 1280 * 720
 """Most pixels of a picture of several cameras: scaling it to the screen costs no more than that of one camera."""
 
+LEAST_PX = 256
+"""Least side of such a picture, however small a window is made."""
+
 
 class Seat:
     """One camera's newest frame. `offer` belongs to that camera's output thread, the rest to the display's."""
@@ -156,7 +159,7 @@ class View:
 def mosaic_size(screen: tuple[int, int]) -> tuple[int, int]:
     """Width and height in pixels, both even, of a mosaic that has the screen's shape: its size, or less."""
     scale = min(1.0, math.sqrt(LARGEST / (screen[0] * screen[1])))
-    return max(2, round(screen[0] * scale) // 2 * 2), max(2, round(screen[1] * scale) // 2 * 2)
+    return max(LEAST_PX, round(screen[0] * scale) // 2 * 2), max(LEAST_PX, round(screen[1] * scale) // 2 * 2)
 
 
 def _told(seconds: float) -> str:
