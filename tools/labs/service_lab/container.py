@@ -79,13 +79,13 @@ class Disk:
 
 @dataclass
 class Container:
-    """A disk that runs. Shares the machine's network, and nothing else."""
+    """A disk that runs. Shares the machine's network, and nothing else. `leader` is its first process, from outside."""
 
     disk: Disk
     binds: Sequence[Path] = ()
     boot_time: float = 0.0
+    leader: int = 0
     _nspawn: subprocess.Popen[bytes] | None = None
-    _leader: int = 0
     _log: Path = field(default=Path(os.devnull))
 
     def boot(self) -> None:
@@ -111,8 +111,8 @@ class Container:
         if self._nspawn is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            if self._leader:
-                os.kill(self._leader, signal.SIGRTMIN + 4)
+            if self.leader:
+                os.kill(self.leader, signal.SIGRTMIN + 4)
         try:
             self._nspawn.wait(40)
         except subprocess.TimeoutExpired:
@@ -123,7 +123,7 @@ class Container:
     def inside(self, command: str) -> list[str]:
         """The command line that runs a shell's line in the container."""
         environment = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
-        return ["nsenter", "-t", str(self._leader), *_NAMESPACES, "env", "-i", *environment, "sh", "-c", command]
+        return ["nsenter", "-t", str(self.leader), *_NAMESPACES, "env", "-i", *environment, "sh", "-c", command]
 
     def run(self, command: str, *, limit: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a shell's line in the container, as root, outside any service."""
@@ -186,8 +186,8 @@ class Container:
         """Wait until systemd says that the container is up."""
         until = time.monotonic() + BOOT_LIMIT
         while time.monotonic() < until:
-            self._leader = self._find_leader()
-            if self._leader and self.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"):
+            self.leader = self._find_leader()
+            if self.leader and self.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"):
                 return
             if self._nspawn is None or self._nspawn.poll() is not None:
                 break
