@@ -1,0 +1,1 @@
+"""tools/bench-peers: edgecam beside what one would run instead, on the same clip and with the same model."""
