@@ -54,6 +54,14 @@ class Outlet:
         """Open the sink for the first time. Raises SinkError: a sink that cannot even start is the user's to mend."""
         self._sink.open()
 
+    def wants(self, annotated: AnnotatedFrame) -> bool:
+        """Whether the sink is to be given this frame. From the output thread, whoever owns the sink."""
+        return self._sink.glance(annotated)
+
+    def overhear(self, event: Event) -> None:
+        """Let the sink hear of an event that it is to be given. From the output thread, whoever owns the sink."""
+        self._sink.overhear(event)
+
     def write(self, annotated: AnnotatedFrame) -> bool:
         """Hand over a frame; False where the sink is down or refused it. A sink of events alone takes any frame."""
         if not self.takes_frames:

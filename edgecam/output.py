@@ -217,7 +217,9 @@ class OutputWorker(Worker):
         sinks = self._of_frames
         receipt = Receipt(sinks.number, partial(self._settled, annotated.frame.timestamp))
         for store in sinks.stores:
-            if not self._offer(store, annotated, receipt):
+            if not store.wants(annotated):
+                receipt.settle(True)
+            elif not self._offer(store, annotated, receipt):
                 store.refuse(receipt)
         for outlet in sinks.here:
             receipt.settle(outlet.write(annotated))

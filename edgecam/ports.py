@@ -113,8 +113,15 @@ class Sink(Device):
         """What to call it in messages."""
         return type(self).__name__
 
+    def glance(self, annotated: AnnotatedFrame) -> bool:
+        """Whether to be given this frame, by `write`. Asked in the output thread, in any state; must not wait."""
+        return True
+
     def write(self, annotated: AnnotatedFrame) -> None:
         """Take one frame. The picture is read-only and may be kept. Raises SinkError."""
+
+    def overhear(self, event: Event) -> None:
+        """Hear of an event when its frame was the newest: in the output thread, before `publish`. Must not wait."""
 
     def meanwhile(self, annotated: AnnotatedFrame) -> None:
         """Look at one frame while the sink is closed after a fault, soon to be opened again. Touches no disk."""

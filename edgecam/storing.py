@@ -83,6 +83,10 @@ class StoreWorker(Worker):
         """Hand over a frame; False where there was no room within `timeout` seconds: offer it again, or refuse it."""
         return self._backlog.put_frame(annotated, receipt, timeout)
 
+    def wants(self, annotated: AnnotatedFrame) -> bool:
+        """Whether the sink is to be offered this frame: its thread is not woken for others."""
+        return self.outlet.wants(annotated)
+
     def refuse(self, receipt: Receipt) -> None:
         """Count a frame that found no room."""
         self._turned_away += 1
@@ -90,6 +94,8 @@ class StoreWorker(Worker):
 
     def publish(self, *events: tuple[Event, Receipt]) -> None:
         """Hand over events, which the sink may then take together. Never waits."""
+        for event, _receipt in events:
+            self.outlet.overhear(event)
         self._backlog.put_events(events)
 
     def settle_within(self, timeout: float) -> None:

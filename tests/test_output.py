@@ -12,7 +12,7 @@ from edgecam.output import OutputWorker
 from edgecam.ports import Sink
 from edgecam.ring import AnalysisQueue, FrameRing
 from edgecam.testing import ManualClock, RecordingSink, make_frame
-from edgecam.types import Analysis, BBox, Event, EventType, Track
+from edgecam.types import Analysis, AnnotatedFrame, BBox, Event, EventType, Track
 
 STILL = BBox(0.0, 0.0, 0.0, 0.0)
 
@@ -281,3 +281,33 @@ def test_a_journal_that_hangs_holds_up_no_frame_and_gets_every_event(monkeypatch
     stepped(bench, 3)
     assert [event_id for event_id, _ in journal.told] == ["e0", "e1", "e2"]
     assert bench.worker.latencies.summary()["event"].count == 3
+
+
+class AtAGlance(OnDisk):
+    """Looks at every frame, and wants every third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.glanced_at: list[int] = []
+
+    def glance(self, annotated: AnnotatedFrame) -> bool:
+        self.glanced_at.append(annotated.frame.sequence)
+        return annotated.frame.sequence % 3 == 0
+
+
+def test_a_sink_is_only_given_what_it_wants_at_a_glance() -> None:
+    picky = AtAGlance()
+    bench = Bench(others=[picky])
+    (store,) = bench.worker.stores
+    store.setup()
+    bench.capture(0, 1, 2, 3)
+    for sequence in range(4):
+        bench.analyse(sequence, event=f"e{sequence}")
+    bench.turns(4)
+    assert picky.glanced_at == [0, 1, 2, 3]
+    assert bench.worker.written == 2, "what is not wanted is no frame that waits"
+    bench.worker.teardown()
+    for _ in range(4):
+        store.step()
+    assert picky.order == ["frame 0", "new e0", "new e1", "new e2", "frame 3", "new e3"]
+    assert (bench.worker.written, bench.worker.refused) == (4, 0)

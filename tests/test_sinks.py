@@ -221,6 +221,30 @@ def test_the_snapshot_is_the_best_frame_of_its_event(tmp_path: Path) -> None:
     assert (sink.saved, sink.missed) == (2, 0)
 
 
+def test_a_disk_that_lags_far_behind_costs_no_picture(tmp_path: Path) -> None:
+    with SnapshotSink(tmp_path) as sink:
+        told = []
+        for part in story():
+            if isinstance(part, Event):
+                sink.overhear(part)
+                told.append(part)
+            else:
+                assert not sink.glance(part), "its thread is not to be woken for every frame"
+        for sequence in range(10, 60):
+            sink.glance(annotated(sequence))
+        tell(sink, *told)
+    assert list(snapshots(tmp_path).values()) == [pytest.approx(brightness(annotated(5)), abs=1.5)]
+    assert sink.missed == 0
+
+
+def test_a_disk_that_stalls_for_long_costs_the_oldest_pictures_not_memory(tmp_path: Path) -> None:
+    with SnapshotSink(tmp_path) as sink:
+        for number in range(5 * OPEN_EVENTS):
+            sink.glance(annotated(number))
+            sink.overhear(event(EventType.NEW, number, f"{number}.0-a"))
+        assert len(sink._best) == 2 * OPEN_EVENTS
+
+
 def test_an_event_that_was_best_at_first_is_saved_once(tmp_path: Path) -> None:
     with SnapshotSink(tmp_path) as sink:
         tell(sink, annotated(3), event(EventType.NEW, 3), annotated(4), event(EventType.END, 4, best=3))

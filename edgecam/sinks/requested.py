@@ -52,10 +52,13 @@ class RequestedSnapshotSink(Sink):
         """Have a picture taken. From any thread; returns at once."""
         self._wanted.set()
 
+    def glance(self, annotated: AnnotatedFrame) -> bool:
+        return self._wanted.is_set() and annotated.frame.timestamp - self._served >= PAUSE
+
     def write(self, annotated: AnnotatedFrame) -> None:
-        timestamp = annotated.frame.timestamp
-        if not self._wanted.is_set() or timestamp - self._served < PAUSE:
+        if not self.glance(annotated):
             return
+        timestamp = annotated.frame.timestamp
         self._wanted.clear()
         self._served = timestamp
         taken = self._clock.wall(timestamp).timestamp()

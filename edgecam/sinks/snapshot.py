@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
 from edgecam.ports import Sink
@@ -21,12 +25,29 @@ OPEN_EVENTS = 16
 """Events whose best frame is kept at a time; the one untouched for longest is saved and let go."""
 
 
+class _Shot(NamedTuple):
+    """The picture of one frame."""
+
+    sequence: int
+    timestamp: float
+    picture: AnnotatedFrame | NDArray[np.uint8]
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The picture with the overlay."""
+        return self.picture.image if isinstance(self.picture, AnnotatedFrame) else self.picture
+
+    def drawn(self) -> _Shot:
+        """The same, without what it was drawn from."""
+        return self._replace(picture=self.image)
+
+
 @dataclass(slots=True)
 class _Best:
     """The best look so far at one open event. `saved` is the sequence that is in the file, -1 for none."""
 
     event: Event
-    shot: AnnotatedFrame
+    shot: _Shot
     saved: int = -1
 
 
@@ -35,7 +56,8 @@ class SnapshotSink(Sink):
 
     A first picture is there as soon as the event is announced, the best one when it ends; in between it is kept in
     memory. Of a best frame that came too long before its announcement, the nearest that is known is taken. Files are
-    whole or not there. `saved` counts files written, `missed` events whose frames were all lost.
+    whole or not there. The frames are chosen in the output thread, as each event comes along; a disk that lags costs
+    none of them. `saved` counts files written, `missed` events whose frames were all lost.
 
     What is kept survives `close`, so that an event which the disk refused can be saved after the sink is opened again.
     `on_saved` is called with each picture that was saved. While the switch `snapshots` is off events pass by.
@@ -58,61 +80,83 @@ class SnapshotSink(Sink):
         self._switches = switches or Switches()
         self._on_saved = on_saved
         self._is_open = False
-        self._recent: deque[AnnotatedFrame] = deque(maxlen=RECENT_FRAMES)
+        self._recent: tuple[AnnotatedFrame, ...] = ()
         self._best: dict[str, _Best] = {}
+        self._choosing = Lock()
 
     def open(self) -> None:
         with as_sink_error(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         self._is_open = True
 
+    def glance(self, annotated: AnnotatedFrame) -> bool:
+        self._recent = (*self._recent[1 - RECENT_FRAMES :], annotated)
+        return False
+
     def write(self, annotated: AnnotatedFrame) -> None:
         self._require_open()
-        self._recent.append(annotated)
+        self.glance(annotated)
+
+    def overhear(self, event: Event) -> None:
+        with self._choosing:
+            self._remember(event)
+            if len(self._best) > 2 * OPEN_EVENTS:  # the disk stalls
+                del self._best[next(iter(self._best))]
 
     def publish(self, event: Event) -> None:
         self._require_open()
-        if not self._switches["snapshots"]:
-            self._best.pop(event.event_id, None)
-            return
-        best = self._remember(event)
+        with self._choosing:
+            best = self._remember(event)
+            due = [best] if best and event.type is not EventType.UPDATE else []
+            if len(self._best) > OPEN_EVENTS:
+                due.append(self._best[next(iter(self._best))])
         if best is None:
-            self.missed += event.type is EventType.END
+            self.missed += event.type is EventType.END and self._switches["snapshots"]
             return
-        if event.type is not EventType.UPDATE:
-            self._save(best)
-        if event.type is EventType.END:
-            del self._best[event.event_id]
-        elif len(self._best) > OPEN_EVENTS:
-            oldest = next(iter(self._best))
-            self._save(self._best[oldest])
-            del self._best[oldest]
+        shot, drawn = best.shot, best.shot.drawn()
+        for each in due:
+            self._save(each)
+        with self._choosing:
+            if best.shot is shot:
+                best.shot = drawn
+            for each in due:
+                if each is not best or event.type is EventType.END:
+                    self._best.pop(each.event.event_id, None)
 
     def close(self) -> None:
         self._is_open = False
 
     def _remember(self, event: Event) -> _Best | None:
-        """Keep the frame that is nearest to the event's best; None where there is none."""
-        before = self._best.pop(event.event_id, None)
-        known = [*self._recent] if before is None else [before.shot, *self._recent]
-        if event.type is not EventType.NEW and before is None:
-            known = [shot for shot in known if shot.frame.sequence == event.best_sequence]
-        if not known:
+        """Keep the frame that is nearest to the event's best; None where there is none, or it is not wanted."""
+        best = self._best.pop(event.event_id, None)
+        if not self._switches["snapshots"]:
             return None
-        shot = min(known, key=lambda each: abs(each.frame.sequence - event.best_sequence))
-        best = _Best(event, shot, -1 if before is None else before.saved)
+        nearest = self._nearest(event.best_sequence, best.shot if best else None)
+        heard_late = best is None and event.type is not EventType.NEW
+        if nearest is None or (heard_late and nearest.sequence != event.best_sequence):
+            return None
+        if best is None:
+            best = _Best(event, nearest)
+        best.event, best.shot = event, nearest
         self._best[event.event_id] = best
         return best
 
+    def _nearest(self, sequence: int, known: _Shot | None) -> _Shot | None:
+        """The shot nearest to this frame, of the known one and the recent frames; None where there are none."""
+        recent = min(self._recent, key=lambda each: abs(each.frame.sequence - sequence), default=None)
+        if recent is None or (known and abs(known.sequence - sequence) <= abs(recent.frame.sequence - sequence)):
+            return known
+        return _Shot(recent.frame.sequence, recent.frame.timestamp, recent)
+
     def _save(self, best: _Best) -> None:
-        event, shot, frame = best.event, best.shot, best.shot.frame
-        if best.saved == frame.sequence:
+        event, shot = best.event, best.shot
+        if best.saved == shot.sequence:
             return
-        path, taken = snapshot_path(self._folder, event), event.unix(frame.timestamp)
+        path, taken = snapshot_path(self._folder, event), event.unix(shot.timestamp)
         jpeg = save_jpeg(path, shot.image, self.quality)
-        best.saved = frame.sequence
+        best.saved = shot.sequence
         self.saved += 1
-        self._on_saved(Snapshot(event.camera, path, jpeg, frame.sequence, taken, event.event_id, event.label))
+        self._on_saved(Snapshot(event.camera, path, jpeg, shot.sequence, taken, event.event_id, event.label))
 
     def _require_open(self) -> None:
         if not self._is_open:
