@@ -165,7 +165,7 @@ class Look:
         if part == "broker":
             return not any("MQTT" in reason for reason in self.reasons) and self._oldest() < _FRESH
         if part == "disk":
-            return self._moves("frames_written") and not self._reasons_beside("MQTT", "camera", "TPU", "detector")
+            return not any(word in reason for reason in self.reasons for word in ("disk", "journal", DATA))
         return bool(front["camera"]["open"]) and self._moves("frames_analysed")
 
     def _oldest(self) -> float:
@@ -176,9 +176,6 @@ class Look:
             return False
         now, then = (each["stats"]["cameras"]["front"]["counters"][counter] for each in (self.told, self.before))
         return bool(now > then)
-
-    def _reasons_beside(self, *words: str) -> list[str]:
-        return [reason for reason in self.reasons if not any(word in reason for word in words)]
 
 
 _FRESH = 5.0

@@ -31,7 +31,7 @@ CAMERA_UNIT = "lab-camera.service"
 PYTHON = "/opt/edgecam/current/bin/python"
 STICK = "2-1"
 DISK_BYTES = 1_200_000_000
-SPARE_BYTES = 250_000_000
+SPARE_BYTES = 600_000_000
 _SERVICE = f"""\
 [Service]
 Environment=EDGECAM_HOST_ROOT={WORLD} EDGETPU_STANDIN={WORLD} EDGECAM_LOCK_DIR={WORLD}/locks
