@@ -45,13 +45,14 @@ def python_of(environment: Environment, folder: Path) -> Path:
     program, mark, refusal = place / "bin" / "python", place / "peer-stamp", folder / f"{environment.name}.refused"
     if mark.is_file() and mark.read_text(encoding="utf-8") == environment.stamp:
         return program
+    print(f"edgecam: setting up {environment.name} in {place} (once)", file=sys.stderr)
     shutil.rmtree(place, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _run([_interpreter(environment.old), "-m", "venv", place], environment.name, refusal)
+    _run([_interpreter(environment.old), "-m", "venv", place], refusal)
     install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*install, *environment.packages], environment.name, refusal)
+    _run([*install, *environment.packages], refusal)
     if environment.alone:
-        _run([*install, "--no-deps", *environment.alone], environment.name, refusal)
+        _run([*install, "--no-deps", *environment.alone], refusal)
     mark.write_text(environment.stamp, encoding="utf-8")
     return program
 
@@ -65,9 +66,8 @@ def _interpreter(old: bool) -> str:  # noqa: FBT001 -- an attribute handed on
     return found
 
 
-def _run(command: Sequence[str | Path], what: str, log: Path) -> None:
+def _run(command: Sequence[str | Path], log: Path) -> None:
     """Run it with its words in a file. Raises Unavailable with the last of them."""
-    print(f"edgecam: {what}: {' '.join(map(str, command[1:]))}"[:160], file=sys.stderr)
     with log.open("wb") as words:
         try:
             status = subprocess.run(command, stdout=words, stderr=words, timeout=_LIMIT, check=False).returncode
@@ -96,14 +96,15 @@ def debian_program(name: str, folder: Path) -> Path:
         return started
     if shutil.which("apt-get") is None:
         raise Unavailable(f"there is no {name} here, and no apt-get to fetch it with")
+    print(f"edgecam: unpacking Debian's {name} in {place} (once)", file=sys.stderr)
     shutil.rmtree(place, ignore_errors=True)
     packages = place / "packages"
     (packages / "partial").mkdir(parents=True)
     fetch = ["apt-get", "-y", "--no-install-recommends", "--download-only", "-o", f"Dir::Cache::archives={packages}"]
     # With Debug::NoLocking it needs no rights: nothing of the machine's is changed.
-    _run([*fetch, "-o", "Debug::NoLocking=1", "install", name], name, place / "refused")
+    _run([*fetch, "-o", "Debug::NoLocking=1", "install", name], place / "refused")
     for package in sorted(packages.glob("*.deb")):
-        _run(["dpkg", "-x", package, place / "root"], name, place / "refused")
+        _run(["dpkg", "-x", package, place / "root"], place / "refused")
     shutil.rmtree(packages)
     _write_front(started, place / "root", name)
     return started
