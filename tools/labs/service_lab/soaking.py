@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from service_lab.stage import Stage, start
 PATIENCE = 150.0
 """Seconds after the mending in which the part must be well again."""
 _TURN = 0.5
+_AGE = re.compile(r"for \d+ s")
 _LOOK_EVERY = 1.5
 _BY_KIND = {fault.kind: fault for fault in FAULTS}
 
@@ -45,11 +47,13 @@ def soak(stage: Stage, outcome: Outcome, *, minutes: float, seed: int, log: Path
 
 @dataclass
 class Under:
-    """A fault that has struck: when it was mended, and when the part was well again; None: not yet."""
+    """A fault that has struck: when it was mended; and how long after that the part was well, which two looks in a row
+    must find. None: not yet."""
 
     planned: Planned
     fault: Fault
     mended: float | None = None
+    well: float | None = None
 
 
 @dataclass
@@ -127,8 +131,9 @@ class Run:
         self._pid, self._before = pid, None
 
     def _note(self, look: Look) -> None:
-        if look.reasons != self._reasons:
-            self._reasons = look.reasons
+        reasons = [_AGE.sub("for N s", reason) for reason in look.reasons]
+        if reasons != self._reasons:
+            self._reasons = reasons
             self.record.write("status", reasons=look.reasons)
         if look.told is not None:
             counters = look.told["stats"]["cameras"].get("front", {}).get("counters", {})
@@ -145,9 +150,10 @@ class Run:
             well = False
         else:
             well = look.is_well(each.planned.kind.part)
-        if well:
-            self.record.write("well", number=number, fault=name, after=after)
-        elif after > PATIENCE:
+        first, each.well = each.well, each.well or after if well else None
+        if first is not None and well:
+            self.record.write("well", number=number, fault=name, after=first)
+        elif not well and after > PATIENCE:
             self.record.write("not well", number=number, fault=name, reasons=look.reasons)
         else:
             return

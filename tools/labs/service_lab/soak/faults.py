@@ -44,7 +44,7 @@ def _tpu(**control: Any) -> Act:
 
 def _plug_without_firmware(site: Site, _: float) -> None:
     site.world.set(dfu_ms=1500)
-    site.world.plug(STICK, firmware=False)
+    site.plug(firmware=False)
 
 
 def _fill(site: Site, _: float) -> None:
@@ -89,7 +89,7 @@ def _unplug(site: Site, _: float) -> None:
 
 
 def _plug(site: Site, _: float) -> None:
-    site.world.plug(STICK)
+    site.plug()
 
 
 FAULTS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import struct
 import subprocess
@@ -85,6 +86,14 @@ class Site:
         """The Edge TPUs that are plugged in, and how they behave."""
         return StandIn(self.path(WORLD), Path(LAB))
 
+    def plug(self, *, firmware: bool = True) -> None:
+        """Plug in the Edge TPU; the service, which is not root, may give it its firmware."""
+        others = os.umask(0)
+        try:
+            self.world.plug(STICK, firmware=firmware)
+        finally:
+            os.umask(others)
+
     def path(self, inside: str) -> Path:
         """A path of the container, from outside; not below DATA, which has a disk of its own."""
         return self.container.disk.root / inside.lstrip("/")
@@ -147,9 +156,8 @@ class Site:
         for suffix in (".tflite", ".txt"):
             shutil.copy(REPOSITORY / "models" / f"edgecam_demo{suffix}", self.path(model + suffix))
         self.must(f"{PYTHON} {LAB}/compile_model.py {model}.tflite {model}_edgetpu.tflite")
-        world = self.world
-        world.set(exec="cache", latency_ms=9.1)
-        world.plug(STICK)
+        self.world.set(exec="cache", latency_ms=9.1)
+        self.plug()
         self.must(f"chmod -R a+rwX {WORLD} {LAB} /srv/lab")
 
     @contextlib.contextmanager
