@@ -1,0 +1,182 @@
+"""The takes of all rounds put together, as a document and as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from bench_appliance import goals, growth
+from bench_appliance.goals import Goal
+from bench_appliance.takes import Take, percentiles
+
+Document = dict[str, Any]
+_FEW_BYTES = 1_000_000
+_LITTLE_CPU = 0.00001
+
+
+def summed_up(takes: Sequence[Take]) -> Document:
+    """The rounds of one setting: medians over them; the delays are those of all rounds together."""
+    beyond = [delay - take.bare.wall for take in takes for delay in take.delays]
+    return {
+        "bare": {name: median(getattr(take.bare, name) for take in takes) for name in ("wall", "cpu")},
+        "frames": {name: sum(take.frames[name] for take in takes) for name in takes[0].frames},
+        "analysed": median(take.analysed for take in takes),
+        "cpu": median(take.cpu for take in takes),
+        "multiple": median(take.multiple for take in takes),
+        "threads": _threads(takes),
+        "beyond": percentiles(beyond),
+        "messages": {name: sum(take.messages[name] for take in takes) for name in takes[0].messages},
+        "messages_per_second": sum(map(len, (take.delays for take in takes))) / sum(take.span for take in takes),
+        "stages": {name: _stage([take.stages[name] for take in takes]) for name in takes[0].stages},
+        "memory": _memory(takes),
+    }
+
+
+def _threads(takes: Sequence[Take]) -> list[Document]:
+    names = {name for take in takes for name in take.threads}
+    rows = [
+        {"thread": name}
+        | {
+            count: median(getattr(take.threads[name], count) if name in take.threads else 0.0 for take in takes)
+            for count in ("cpu", "faults", "switches")
+        }
+        for name in names
+    ]
+    return sorted(rows, key=lambda row: -row["cpu"])
+
+
+def _stage(rounds: Sequence[Mapping[str, Any]]) -> Document:
+    return {
+        name: median(one[name] for one in rounds) if all(one[name] is not None for one in rounds) else None
+        for name in ("p50", "p95", "p99")
+    }
+
+
+def _memory(takes: Sequence[Take]) -> Document:
+    sizes = ("rss_bytes", "pss_bytes", "private_bytes")
+    kinds = {(mapping.process, mapping.kind) for take in takes for mapping in take.memory}
+    rows = [
+        {"process": process, "kind": kind}
+        | {size: median(_held(take, size, process, kind) for take in takes) for size in sizes}
+        for process, kind in kinds
+    ]
+    rows.sort(key=lambda row: -row["rss_bytes"])
+    return {size: median(_held(take, size) for take in takes) for size in sizes} | {"kinds": rows}
+
+
+def _held(take: Take, size: str, process: str = "", kind: str = "") -> int:
+    return sum(getattr(each, size) for each in take.memory if process in ("", each.process) and kind in ("", each.kind))
+
+
+def reached(document: Document) -> list[Goal]:
+    """The goals that the document has figures for."""
+    found, settings = [], document.get("settings", {})
+    for name, most in (("cpu", goals.MULTIPLE), ("cpu, recording", goals.MULTIPLE_RECORDING)):
+        if name in settings:
+            found.append(Goal(f"CPU of a frame, {name}", settings[name]["multiple"], most, "x the bare invoke"))
+    if recording := settings.get("cpu, recording"):
+        beyond = recording["beyond"]
+        found.append(
+            Goal("frame to message, beyond inference, p50", 1000 * beyond["p50"], 1000 * goals.BEYOND_P50, "ms")
+        )
+        found.append(
+            Goal("frame to message, beyond inference, p99", 1000 * beyond["p99"], 1000 * goals.BEYOND_P99, "ms")
+        )
+    if tpu := settings.get("edge tpu, recording"):
+        found.append(Goal("RSS of all processes", tpu["memory"]["rss_bytes"] / 1e6, goals.RSS_BYTES / 1e6, "MB"))
+    if "growth" in document:
+        found.append(Goal("growth of RSS", 100 * document["growth"]["grown"], 100 * goals.GROWN, "%"))
+    return found
+
+
+def grown(found: growth.Growth) -> Document:
+    """Growth as a part of the document."""
+    return asdict(found) | {"grown": found.grown, "points": [point._asdict() for point in found.points]}
+
+
+def tables(document: Document) -> Iterator[Table]:
+    """The document for people."""
+    settings = document.get("settings", {})
+    if settings:
+        yield _costs(settings)
+        yield _stages(settings)
+        yield from (_thread_table(name, one) for name, one in settings.items())
+        yield from (_memory_table(name, one["memory"]) for name, one in settings.items() if "recording" in name)
+    if "growth" in document:
+        yield _curve(document["growth"])
+    table = Table("goal", title="Asked for")
+    for name in ("is", "at most", "", "reached"):
+        table.add_column(name, justify="right")
+    for goal in reached(document):
+        table.add_row(goal.name, f"{goal.value:.2f}", f"{goal.most:g}", goal.unit, "yes" if goal.reached else "no")
+    yield table
+
+
+def _costs(settings: Mapping[str, Document]) -> Table:
+    table = Table("ms", title="A frame, and its way to an MQTT message beyond one bare invoke")
+    for name in ("bare, clock", "bare, CPU", "CPU a frame", "multiple", "analysed", "p50", "p95", "p99", "messages/s"):
+        table.add_column(name, justify="right")
+    for name, one in settings.items():
+        figures = [one["bare"]["wall"], one["bare"]["cpu"], one["cpu"]]
+        beyond = [one["beyond"][rank] for rank in ("p50", "p95", "p99")]
+        few = one["analysed"] < goals.LEAST_ANALYSED
+        table.add_row(
+            name,
+            *(f"{1000 * seconds:.2f}" for seconds in figures),
+            f"{one['multiple']:.2f}",
+            f"{one['analysed']:.0%}" + (" (!)" if few else ""),
+            *(f"{1000 * seconds:.2f}" for seconds in beyond),
+            f"{one['messages_per_second']:.1f}",
+        )
+    return table
+
+
+def _stages(settings: Mapping[str, Document]) -> Table:
+    table = Table("ms: p50, p95, p99", title="edgecam's own account: inference; from a frame's timestamp to the others")
+    names = list(next(iter(settings.values()))["stages"])
+    for name in names:
+        table.add_column(name, justify="right")
+    for setting, one in settings.items():
+        ranks = [[one["stages"][name][rank] or 0.0 for rank in ("p50", "p95", "p99")] for name in names]
+        table.add_row(setting, *(", ".join(f"{1000 * seconds:.1f}" for seconds in each) for each in ranks))
+    return table
+
+
+def _thread_table(name: str, one: Document) -> Table:
+    table = Table("process, thread", title=f"{name}: a frame, thread by thread")
+    for column in ("CPU, ms", "of bare invoke", "page faults", "context switches"):
+        table.add_column(column, justify="right")
+    for row in one["threads"]:
+        if row["cpu"] >= _LITTLE_CPU:
+            share = row["cpu"] / one["bare"]["cpu"]
+            counts = (f"{row['faults']:.1f}", f"{row['switches']:.1f}")
+            table.add_row(row["thread"], f"{1000 * row['cpu']:.3f}", f"{share:.3f}", *counts)
+    return table
+
+
+def _memory_table(name: str, held: Document) -> Table:
+    table = Table("process", "kind of memory", title=f"{name}: memory, MB")
+    for column in ("RSS", "PSS", "private"):
+        table.add_column(column, justify="right")
+    rows: Iterable[Document] = (row for row in held["kinds"] if row["rss_bytes"] >= _FEW_BYTES)
+    for row in ({"process": "all", "kind": ""} | held, *rows):
+        sizes = (row["rss_bytes"], row["pss_bytes"], row["private_bytes"])
+        table.add_row(row["process"], row["kind"], *(f"{size / 1e6:.1f}" for size in sizes))
+    return table
+
+
+def _curve(found: Document) -> Table:
+    table = Table("frames", title="Memory over the frames")
+    for column in ("seconds", "RSS, MB"):
+        table.add_column(column, justify="right")
+    for point in growth.curve([growth.Point(**point) for point in found["points"]], 20):
+        table.add_row(str(point.frames), f"{point.elapsed:.0f}", f"{point.rss_bytes / 1e6:.2f}")
+    table.caption = (
+        f"from {found['begin_bytes'] / 1e6:.2f} to {found['end_bytes'] / 1e6:.2f} MB after the warm-up; "
+        f"{found['slope_bytes']:+.0f} bytes for a thousand frames"
+    )
+    return table
