@@ -69,7 +69,7 @@ def _lives(record: Record) -> list[dict[str, Any]]:
 def _commands(site: Site, outcome: Outcome) -> None:
     checks = {
         "clips check": (f"{EDGECAM} clips check", 600),
-        "events export": (f"{EDGECAM} events export /tmp/soak.jsonl", 120),
+        "events export": (f"{EDGECAM} events export --out /tmp/soak.jsonl", 120),
         "SQLite's integrity_check": (f'{PYTHON} -c "{_CHECK.format(data=DATA)}"', 120),
     }
     for name, (command, limit) in checks.items():
