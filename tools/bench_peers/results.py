@@ -37,7 +37,8 @@ def row(entry: Entry, findings: Findings) -> dict[str, Any]:
     `fps` is free running, `paced_fps` at 30 a second, where `cpu` is the CPU time of a processed frame, `ratio` that by
     the bare invoke's of the same round and runtime (LiteRT's where it has a runtime of its own), and the memory was
     taken. `mqtt`: from the frame's time to the message about it, with every frame told; `beyond`: its p50 less the bare
-    invoke. `why` says for each way what stood in its way, `failed` the same of single rounds.
+    invoke. `rounds` has what the medians are of; `why` says for each way what stood in its way, `failed` the same of
+    single rounds.
     """
     free, paced, told = (findings.rounds.get(way, []) for way in (Way.FREE, Way.PACED, Way.TOLD))
     runtime = entry.runtime or LITERT
@@ -55,10 +56,17 @@ def row(entry: Entry, findings: Findings) -> dict[str, Any]:
         "processes": _median(float(each.processes) for _, each in paced),
         "mqtt": {name: _median(spread[name] for spread, _ in delays) for name in ("messages", "p50", "p95")},
         "beyond": _median(spread["p50"] - least for spread, least in delays),
-        "rounds": {way: len(each) for way, each in findings.rounds.items()},
+        "rounds": {way: [_round(bare[runtime], each) for bare, each in both] for way, both in findings.rounds.items()},
         "why": {way: text for way, text in findings.why.items() if way not in findings.rounds},
         "failed": {way: text for way, text in findings.why.items() if way in findings.rounds},
     }
+
+
+def _round(bare: Mapping[str, float], each: Measured) -> dict[str, float]:
+    """One round, and its bare invoke."""
+    figures = {"fps": each.frames / each.seconds, "cpu": each.cpu / each.frames}
+    figures |= {"bare_cpu": bare["cpu"], "bare_invoke": bare["invoke"], "pss_bytes": float(each.pss_bytes)}
+    return {name: round(value, 6) for name, value in figures.items()}
 
 
 def _spread(told: Sequence[Told]) -> dict[str, float]:
