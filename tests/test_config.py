@@ -263,6 +263,12 @@ def test_a_camera_may_be_demanded(refusal: Refusal, text: str) -> None:
     assert complaint.startswith(": cameras: none is enabled")
 
 
+def test_the_display_shows_a_camera_that_there_is(refusal: Refusal) -> None:
+    cameras = "[cameras.front]\ntype = 'synthetic'\n[cameras.back]\ntype = 'synthetic'\n"
+    (complaint,) = refusal(f"[display]\nlayout = 'single'\ncamera = 'drive'\n{cameras}")
+    assert complaint == ':3: display.camera: "drive": no camera has this name: give one of front, back'
+
+
 def _complaints(path: Path) -> list[str]:
     try:
         load(path)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_screen import FakeScreen
 from sink_stories import annotated
@@ -209,6 +210,74 @@ class TestSink:
             sink.write(annotated(0))
             assert display.state == "failed: a bug"
         assert "display failed" in caplog.text
+
+
+class TestSeveralCameras:
+    def test_the_screen_is_kept_until_the_last_camera_has_left(self) -> None:
+        screen = FakeScreen()
+        display = Display(screen, SystemClock(), ["front", "back"])
+        front, back = display.sink("front"), display.sink("back")
+        for _ in range(2):
+            front.open()
+            back.open()
+            front.close()
+            assert display._worker is not None
+            assert not display._worker.stopping.is_set()
+            while screen.is_open is False:
+                display._worker.join(0.01)
+            back.close()
+            back.close()
+            assert not screen.is_open
+        assert screen.opened == screen.closed == 2
+
+    def test_each_frame_is_shown_or_skipped_and_one_thread_draws(self) -> None:
+        screen = FakeScreen()
+        cameras = [f"camera-{number}" for number in range(4)]
+        display = Display(screen, SystemClock(), cameras)
+
+        def play(camera: str) -> None:
+            with display.sink(camera) as sink:
+                for sequence in range(200):
+                    sink.write(annotated(sequence))
+
+        threads = [threading.Thread(target=play, args=(camera,)) for camera in cameras]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT)
+        assert display.shown + display.skipped == 800
+        assert screen.threads <= {"display"}
+        assert not screen.is_open
+
+    def test_a_hanging_screen_holds_no_camera_up(self, hanging: FakeScreen) -> None:
+        display = Display(hanging, SystemClock(), ["front", "back"], close_limit=0.1)
+        front, back = display.sink("front"), display.sink("back")
+        front.open()
+        back.open()
+        front.write(annotated(0))
+        assert hanging.hanging.wait(LIMIT)
+        for sequence in range(100):
+            front.write(annotated(sequence))
+            back.write(annotated(sequence))
+        front.close()  # not the last: it does not wait for the screen
+        with pytest.raises(SinkError, match="left behind"):
+            back.close()
+
+    def test_what_it_shows_may_be_changed_while_it_runs(self) -> None:
+        screen = FakeScreen()
+        display = Display(screen, SystemClock(), ["front", "back"])
+        with display.sink("back") as sink:
+            sink.write(annotated(3))
+            display.arrange("single", "back", 1000.0)
+            assert display._worker is not None
+            while not screen.pictures or screen.pictures[-1].shape != annotated(3).image.shape:
+                display._worker.join(0.01)
+        assert np.array_equal(screen.pictures[-1], annotated(3).image)
+        assert display._worker.interval == pytest.approx(0.001)
+
+    def test_a_camera_that_is_not_the_display_s_is_refused(self) -> None:
+        with pytest.raises(KeyError):
+            Display(FakeScreen(), SystemClock(), ["front"]).sink("back")
 
 
 @pytest.fixture

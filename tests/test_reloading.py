@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from fake_screen import FakeScreen
 
 from edgecam.app import App, build
 from edgecam.clock import SystemClock
@@ -15,6 +16,7 @@ from edgecam.filters import Filter, Filters
 from edgecam.lines import Line
 from edgecam.marks import Marks
 from edgecam.reloading import LIVE, Reloading, changes
+from edgecam.sinks import screen
 from edgecam.sinks.requested import RequestedSnapshotSink
 from edgecam.sinks.snapshot import SnapshotSink
 from edgecam.testing import ManualClock
@@ -52,6 +54,19 @@ def rig(tmp_path: Path) -> Rig:
 @pytest.fixture(autouse=True)
 def logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
+
+
+def test_what_the_display_shows_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "create", lambda **_options: FakeScreen())
+    enabled, back = "[display]\nenabled = true\n", '[cameras.back]\ntype = "synthetic"\n'
+    rig = Rig(tmp_path, enabled + back)
+    assert rig.app.display is not None
+    assert [seat.name for seat in rig.app.display._view.visible] == ["back", "front"]
+    rig.write(f'{enabled}layout = "single"\ncamera = "front"\nfps = 5.0\n{back}')
+    assert rig.reloading.follow_file() == []
+    assert [seat.name for seat in rig.app.display._view.visible] == ["front"]
+    rig.write(f'{enabled}connector = "HDMI-A-2"\n{back}')
+    assert rig.reloading.follow_file() == ["display.connector"]
 
 
 def test_what_can_change_does_between_two_turns(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -21,12 +22,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from x_server import SIZE, XServer
 
+from edgecam.clock import SystemClock
 from edgecam.errors import SinkError
 from edgecam.overlay import Overlay, colour_of
 from edgecam.sinks import window
+from edgecam.sinks.display import Display
 from edgecam.sinks.window import WindowScreen
 from edgecam.sinks.window_process import picture_size, place
-from edgecam.types import BBox, Track
+from edgecam.types import AnnotatedFrame, BBox, Frame, Track
 from edgecam.yuv import blank, i420_to_rgb, planes
 
 pytest.importorskip("pygame")
@@ -102,6 +105,10 @@ def press_until(condition: Callable[[list[str]], bool], screen: WindowScreen, se
     return heard
 
 
+def contains(key: str, heard: list[str]) -> bool:
+    return key in heard
+
+
 class TestPixels:
     def test_the_box_is_at_its_place_on_the_whole_screen(self, x_server: XServer, screen: WindowScreen) -> None:
         assert screen.open() == "1920x1080 on x11"
@@ -147,11 +154,12 @@ class TestPixels:
 
 
 class TestKeys:
-    @pytest.mark.parametrize("key", ["q", "space"])
-    def test_q_and_space_are_told(self, x_server: XServer, screen: WindowScreen, key: str) -> None:
+    def test_they_are_told(self, x_server: XServer, screen: WindowScreen) -> None:
         screen.open()
         show(screen, picture())
-        assert set(press_until(bool, screen, x_server, key)) == {key}
+        told = {key: key for key in ("q", "space", "1", "9", "0", "g", "n", "p", "left", "right")}
+        for key, name in (told | {"keypad 2": "2"}).items():
+            assert name in press_until(partial(contains, name), screen, x_server, key)
 
     def test_f_toggles_the_full_screen_and_keeps_the_picture(self, x_server: XServer, screen: WindowScreen) -> None:
         screen.open()
@@ -163,6 +171,52 @@ class TestKeys:
     def is_seen(self, server: XServer, wide: range, _heard: list[str]) -> bool:
         pixels = server.screen
         return bool(pixels.any()) and round(boxes_seen(pixels).width) in wide
+
+    def test_the_size_is_that_of_the_window_as_it_is_now(self, x_server: XServer, screen: WindowScreen) -> None:
+        screen.open()
+        assert screen.size == SIZE
+        show(screen, picture())
+        press_until(lambda _heard: screen.size == (1280, 720), screen, x_server, "f")
+
+
+class TestSeveralCameras:
+    """A display with two cameras, chosen at the keyboard."""
+
+    def test_they_are_chosen_by_key(self, x_server: XServer, screen: WindowScreen) -> None:
+        display = Display(screen, SystemClock(), ["front", "back"])
+        ways_in = {display.sink("front"): plain_frame(80), display.sink("back"): plain_frame(160)}
+        dark, bright = 80, 160
+
+        def seen() -> tuple[int, ...]:
+            """The luma on the left and on the right, to the next ten."""
+            pixels = x_server.screen
+            return tuple(round(16 + int(pixels[540, column].max()) * 219 / 255, -1) for column in (480, 1440))
+
+        def film() -> None:
+            for sink, frame in ways_in.items():
+                sink.write(frame)
+            signal.sigtimedwait([], 0.05)
+
+        def press(key: str, expected: tuple[int, int]) -> None:
+            x_server.press(key)
+            again = monotonic() + 2.0  # a window without a desktop gets the keyboard when it gets it
+            while monotonic() < again and seen() != expected:
+                film()
+
+        with ExitStack() as opened:
+            for sink in ways_in:
+                opened.enter_context(sink)
+            assert awaited(lambda: seen() == (dark, bright), film)
+            for key, expected in (("2", (bright, bright)), ("1", (dark, dark)), ("g", (dark, bright))):
+                assert awaited(lambda wanted=expected: seen() == wanted, partial(press, key, expected))
+        assert display.state == "showing 1920x1080 on x11"
+
+
+def plain_frame(luma: int) -> AnnotatedFrame:
+    main = blank((640, 360))
+    for plane, value in zip(planes(main), (luma, 128, 128), strict=True):
+        plane[...] = value
+    return AnnotatedFrame(Frame(0, 0.0, main, np.zeros((2, 2, 3), np.uint8)), main, (), None)
 
 
 class TestTrouble:
@@ -273,6 +327,33 @@ class TestRun:
     def test_it_shows_what_the_configuration_names(self, x_server: XServer, tmp_path: Path) -> None:
         summary, _ = self.run(tmp_path)
         assert summary["display"]["state"] == "showing 1920x1080 on x11"
+        assert summary["display"]["shown"] + summary["display"]["skipped"] == summary["frames_written"] > 0
+
+    def test_of_two_cameras_each_has_its_half(self, x_server: XServer, tmp_path: Path) -> None:
+        cameras = "".join(
+            f'[cameras.{name}]\ntype = "synthetic"\nsize = [320, 180]\nfps = 10\n' for name in ("front", "back")
+        )
+        config = tmp_path / "edgecam.toml"
+        config.write_text(
+            f'data_dir = "data"\n[video]\nenabled = false\n[display]\nenabled = true\nbackend = "window"\n{cameras}',
+            encoding="utf-8",
+        )
+        command = [sys.executable, "-m", "edgecam", "run", "-c", str(config), "--json"]
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+
+        def both_seen() -> bool:
+            assert running.poll() is None, running.communicate()
+            pixels = x_server.screen
+            whole = all(pixels[280:800, half : half + 950].min(axis=0).mean() > 10 for half in (0, 960))
+            return whole and not pixels[:250].any()
+
+        try:
+            assert awaited(both_seen, lambda: signal.sigtimedwait([], 0.2))
+        finally:
+            os.killpg(running.pid, signal.SIGINT)
+            out, err = running.communicate(timeout=LIMIT)
+        assert (running.returncode, "Traceback" in err) == (0, False), err
+        summary = json.loads(out)
         assert summary["display"]["shown"] + summary["display"]["skipped"] == summary["frames_written"] > 0
 
     def test_without_an_x_server_all_else_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

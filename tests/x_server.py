@@ -17,7 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 SIZE = (1920, 1080)
-KEY_CODES = {"q": 24, "f": 41, "space": 65}
+KEY_CODES = {
+    "q": 24, "f": 41, "space": 65, "1": 10, "2": 11, "9": 18, "0": 19, "g": 42, "n": 57, "p": 33,
+    "left": 113, "right": 114, "keypad 2": 88,
+}  # fmt: skip
 """Of the keyboard that every X server without another has: the PC's, US layout."""
 
 _KEY_PRESS, _KEY_RELEASE = 2, 3
