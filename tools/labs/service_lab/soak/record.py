@@ -26,6 +26,11 @@ class Record:
     began: float
 
     @property
+    def epoch(self) -> float:
+        """The beginning as seconds of the epoch, by the machine's clock."""
+        return time.time() - (time.monotonic() - self.began)
+
+    @property
     def now(self) -> float:
         """Seconds since the beginning."""
         return round(time.monotonic() - self.began, 1)

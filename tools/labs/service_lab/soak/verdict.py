@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from service_lab.outcome import Outcome
 from service_lab.soak.record import Record, ask
 from service_lab.soak.site import DATA, PYTHON, Site, Subscriber
 
+_BEGAN = re.compile(r"event (\d+\.\d+-\w+): .*score")
 EDGECAM = "/opt/edgecam/current/bin/edgecam"
 _CHECK = """\
 import sqlite3
@@ -38,6 +40,7 @@ def _waiting(site: Site) -> int:
 
 def _events(site: Site, subscriber: Subscriber, record: Record, outcome: Outcome) -> None:
     listed = json.loads(site.container.run(f"{EDGECAM} events list --json --limit 1000000", limit=120).stdout or "[]")
+    record.file.with_name("events.json").write_text(json.dumps(listed))
     kept = {str(event["id"]): event for event in listed}
     told = subscriber.kinds()
     outcome.note("events", f"{len(kept)} in the journal, {len(told)} at the subscriber")
@@ -55,7 +58,28 @@ def _events(site: Site, subscriber: Subscriber, record: Record, outcome: Outcome
     outcome.note("events that edgecam counted", f"{counted} in {len(lives)} lives, {refused} that it could not record")
     outcome.expect(not refused, f"event messages that could be recorded nowhere: {refused}")
     outcome.expect(not given_up, f"messages given up: {given_up}")
-    outcome.expect(len(kept) >= counted, f"{counted} were announced, {len(kept)} are in the journal")
+    _announced(site, record, set(kept), outcome)
+
+
+def _announced(site: Site, record: Record, kept: set[str], outcome: Outcome) -> None:
+    """What edgecam's log says began is in its journal, but for what a disk read-only until a restart took along."""
+    said = site.container.journal(record.epoch)
+    found = [(_BEGAN.search(str(line.get("MESSAGE"))), int(line["__REALTIME_TIMESTAMP"]) / 1e6) for line in said]
+    announced = {match[1]: when - record.epoch for match, when in found if match}
+    missing = {event: when for event, when in announced.items() if event not in kept}
+    without_a_disk = [event for event, when in missing.items() if _was_without_a_disk(record, when)]
+    unexplained = {event: round(when, 1) for event, when in missing.items() if event not in without_a_disk}
+    told = [str(line["MESSAGE"]) for line in said if "events lost" in str(line.get("MESSAGE"))]
+    outcome.note("events announced", f"{len(announced)}, {len(missing)} of them not in the journal")
+    outcome.note("lost with a disk that stayed read-only", f"{len(without_a_disk)}; edgecam said: {told or 'nothing'}")
+    outcome.expect(not unexplained, f"announced, not in the journal: {unexplained}")
+    outcome.expect(told or not without_a_disk, "edgecam did not say that events were lost with the disk")
+
+
+def _was_without_a_disk(record: Record, when: float) -> bool:
+    mended = {line["number"]: line["at"] for line in record.lines("mended")}
+    struck = [line for line in record.lines("struck") if "read-only" in line["fault"]]
+    return any(line["at"] - 2 <= when <= mended.get(line["number"], when) for line in struck)
 
 
 def _lives(record: Record) -> list[dict[str, Any]]:
