@@ -17,10 +17,11 @@ from edgecam.commands.options import DeviceOption, JsonOption, LabelsOption, Mod
 from edgecam.errors import EdgecamError
 
 if TYPE_CHECKING:
-    from edgecam.benchmark import Figures, Report
+    from edgecam.benchmark import Figures, Report, Subject
     from edgecam.benchmark.comparing import Difference
     from edgecam.benchmark.figures import Spread
     from edgecam.benchmark.stage_figures import StageFigures
+    from edgecam.ports import Clock
 
 STAGE_COLUMNS = ("stage", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "limit ms", "ratio", "the limit is")
 SECONDS, SECONDS_OF_CAMERAS = 10.0, 60.0
@@ -75,15 +76,12 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
     if to_compare is not None:
         _compare(*to_compare, as_json=as_json)
         return
-    from edgecam.benchmark import Benchmark, Plan, Subject
+    from edgecam.benchmark import Benchmark, Plan
     from edgecam.clock import SystemClock
-    from edgecam.config import Config
 
-    chosen = {"model": model or "auto", "labels": str(labels or ""), "device": device, "threads": threads}
-    config = Config()
-    detector = config.detector.model_copy(update={**chosen, "runtime": runtime.value})
     clock = SystemClock()
-    subject = Subject(config.model_copy(update={"detector": detector}), clock)
+    chosen = {"model": model or "auto", "labels": str(labels or ""), "device": device, "threads": threads}
+    subject = _subject({**chosen, "runtime": runtime.value}, clock)
     if cameras is not None:
         several = bench_cameras.measure(subject, cameras, seconds or SECONDS_OF_CAMERAS, rounds, fps, clock)
         _write_page(report_to, several.document())
@@ -97,6 +95,15 @@ def bench(  # noqa: PLR0913, PLR0917 -- the options of a command
         console.emit_json(report.document())
     else:
         _print(report)
+
+
+def _subject(detector: Mapping[str, Any], clock: Clock) -> Subject:
+    from edgecam.benchmark import Subject
+    from edgecam.config import Config
+
+    config = Config()
+    chosen = config.detector.model_copy(update=detector)
+    return Subject(config.model_copy(update={"detector": chosen}), clock)
 
 
 def _print(report: Report) -> None:
