@@ -215,7 +215,8 @@ _REMEDIES = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_READONLY: "may not be written to: give this user write access, or choose another path",
+    sqlite3.SQLITE_READONLY: "may not be written to: mount its disk writable where it is read-only, "
+    "else give this user write access, or choose another path",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and that this user may write there",
     sqlite3.SQLITE_BUSY: "in use by another program for too long: stop that one, or try again",
     sqlite3.SQLITE_IOERR: "the disk fails to read or write: look at its space and its health",

@@ -459,3 +459,12 @@ def test_a_journal_of_the_first_schema_is_brought_up_to_date_with_its_events(
     with Journal(path, outbox=True) as journal:
         journal.close_open_events("an update")
     assert [each["type"] for each in told(path)] == ["end"]
+
+
+def test_what_a_read_only_file_system_does_to_the_journal_is_told_as_such(path: Path) -> None:
+    with Journal(path):
+        pass
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with pytest.raises(sqlite3.OperationalError) as refused:
+            connection.execute("DELETE FROM events")
+        assert "mount its disk writable where it is read-only" in journal_schema.explained(refused.value)
