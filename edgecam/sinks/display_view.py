@@ -50,7 +50,7 @@ class Seat:
         silence = now - self._arrived
         return f"no picture for {_told(silence)}" if silence > max(STALE_AFTER, 3 * self._interval) else ""
 
-    def count(self, frame: AnnotatedFrame | None) -> None:
+    def count(self, frame: AnnotatedFrame) -> None:
         """Count a frame that was shown, once."""
         if frame is not self._counted:
             self._counted = frame
@@ -76,8 +76,9 @@ class View:
         self.seats = [Seat(name) for name in cameras]
         self._single = 0
         self._is_grid = False
-        self._drawn: tuple[object, list[_State]] | None = None
+        self._alone: AnnotatedFrame | None = None
         self._mosaic: tuple[object, Mosaic] | None = None
+        self._states: list[_State] = []
         self.arrange(layout, camera)
 
     def arrange(self, layout: Layout, camera: str) -> None:
@@ -112,41 +113,43 @@ class View:
 
     def forget(self) -> None:
         """Whatever was shown is there no more: all is drawn again."""
-        self._drawn = None
+        self._alone, self._states = None, []
 
     def compose(self, now: float, screen: tuple[int, int]) -> NDArray[np.uint8] | None:
         """The picture to be shown now, I420, on a screen of (width, height) pixels; None where nothing has changed.
 
         It is read until the next call.
         """
-        seats = self.visible
+        seat = self.seats[self._single]
+        if not self._is_grid and seat.newest is not None and not seat.note(now):
+            return self._by_itself(seat.newest)
+        self._alone = None
+        size, seats = mosaic_size(screen), self.visible
+        form = (size, tuple(seat.name for seat in seats))
+        if self._mosaic is None or self._mosaic[0] != form:
+            self._mosaic, self._states = (form, Mosaic(size, self._names(seats))), []
         states = [_State(seat.newest, seat.note(now)) for seat in seats]
-        alone = states[0].frame if len(seats) == 1 and not states[0].note else None
-        form = () if alone else (mosaic_size(screen), tuple(seat.name for seat in seats))
-        before = self._drawn
-        if before == (form, states):
-            return None
-        self._drawn = (form, states)
-        if alone is not None:
-            self._mosaic = None
-            return alone.image
-        return self._draw(seats, mosaic_size(screen), form, before[1] if before and before[0] == form else [])
+        before, self._states = self._states, states
+        changed = [index for index, state in enumerate(states) if not before or state != before[index]]
+        for index in changed:
+            frame, note = states[index]
+            self._mosaic[1].put(index, frame.image if frame else None, note)
+        return self._mosaic[1].image if changed else None
 
     def count_shown(self) -> None:
         """Count the frames of the picture made last: the screen has taken it."""
-        if self._drawn is not None:
-            for seat, state in zip(self.visible, self._drawn[1], strict=True):
+        if self._alone is not None:
+            self.seats[self._single].count(self._alone)
+        else:
+            for seat, state in zip(self.visible, self._states, strict=True):
                 if state.frame is not None:
                     seat.count(state.frame)
 
-    def _draw(self, seats: list[Seat], size: tuple[int, int], form: object, before: list[_State]) -> NDArray[np.uint8]:
-        if self._mosaic is None or self._mosaic[0] != form:
-            self._mosaic, before = (form, Mosaic(size, self._names(seats))), []
-        assert self._drawn is not None
-        for index, state in enumerate(self._drawn[1]):
-            if not before or before[index] != state:
-                self._mosaic[1].put(index, state.frame.image if state.frame else None, state.note)
-        return self._mosaic[1].image
+    def _by_itself(self, frame: AnnotatedFrame) -> NDArray[np.uint8] | None:
+        if frame is self._alone:
+            return None
+        self._alone, self._mosaic = frame, None
+        return frame.image
 
     def _names(self, seats: list[Seat]) -> list[str]:
         """The cameras' names, each after the key that shows it alone."""
