@@ -66,27 +66,28 @@ class TestFigures:
     def test_shares_and_ratios_are_those_of_all_rounds(self) -> None:
         rounds = [
             SeveralRound(
-                (Rate(100, 1.0),), (Window(1.0, (30,), (30,), 0.2, 500), Window(2.0, (95, 97), (60, 60), 1.0))
+                (Rate(100, 1.0),), (Window(1.0, (30,), (30,), 0.2, 500, 0.3), Window(2.0, (95, 97), (60, 60), 1.0))
             ),
             SeveralRound(
-                (Rate(50, 1.0),), (Window(1.0, (20,), (30,), 0.4, 900), Window(2.0, (105, 103), (60, 60), 1.0))
+                (Rate(50, 1.0),), (Window(1.0, (20,), (30,), 0.4, 900, 0.5), Window(2.0, (105, 103), (60, 60), 1.0))
             ),
         ]
         found = several_figures(rounds, fps=30.0)
         assert (found.limit.fps, found.limit.rounds, found.limit.devices) == (75.0, (100.0, 50.0), (75.0,))
         one, two = found.cameras
         assert (one.cameras, one.fps, one.possible, one.spread, one.rss_bytes) == (1, 25.0, 30.0, 0.0, 500)
-        assert [one.cores, one.per_frame] == pytest.approx([0.3, 0.01])
+        assert [one.cores, one.per_frame, one.busy] == pytest.approx([0.3, 0.01, 0.4])
         assert one.rounds == pytest.approx((1.0, 20 / 30))
         assert (two.cameras, two.fps, two.each, two.spread) == (2, 100.0, (50.0, 50.0), 0.0)
         assert two.possible == pytest.approx((60 + 50) / 2)
         assert two.ratio == pytest.approx(100 / 55)
 
     def test_the_limit_is_that_of_all_devices_together(self) -> None:
-        two_devices = SeveralRound((Rate(100, 1.0), Rate(20, 1.0)), (Window(1.0, (90, 100), (100, 100)),))
+        two_devices = SeveralRound((Rate(100, 1.0), Rate(20, 1.0)), (Window(1.0, (90, 100), (100, 100), busy=1.5),))
         found = several_figures([two_devices], fps=100.0)
         assert (found.limit.fps, found.limit.devices) == (120.0, (100.0, 20.0))
         assert found.cameras[0].spread == pytest.approx(10 / 95)
+        assert found.cameras[0].busy == pytest.approx(0.75)
         assert (found.cpu, found.memory) == (None, None)
 
     def test_the_others_are_those_without_the_trouble(self) -> None:
@@ -168,6 +169,7 @@ class TestTogether:
         assert (since.analysed[1], since.captured[1]) == (0, 0)
         assert min(since.analysed[0], since.analysed[2]) > 0
         assert window.rss_bytes > 0
+        assert window.busy == 0.0, "the script's inference takes no time"
         assert not inference.is_alive()
 
     def test_a_detector_lost_on_the_way_is_no_measurement(self) -> None:
@@ -246,6 +248,7 @@ class TestWhole:
             assert len(each["each"]) == each["cameras"]
             assert sum(each["each"]) == pytest.approx(each["fps"], rel=1e-3)
         assert [each["trouble"] for each in found["troubles"]] == ["stalls", "dies"]
+        assert 0 < found["cameras"][0]["busy"] < 1
         assert set(found["cpu"]) == set(found["memory"]) == {"slope", "base", "off"}
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)

@@ -23,7 +23,8 @@ class Window(NamedTuple):
     """What several cameras did in so many seconds.
 
     `analysed` and `captured` are the frames of each camera. `cpu` are the seconds of CPU time of this process, all
-    threads together; `rss_bytes` is the memory at the end, of it and the processes it has started.
+    threads together; `rss_bytes` is the memory at the end, of it and the processes it has started. `busy` are the
+    seconds that the devices spent on inference, one after the other.
     """
 
     seconds: float
@@ -31,6 +32,7 @@ class Window(NamedTuple):
     captured: tuple[int, ...]
     cpu: float = 0.0
     rss_bytes: int = 0
+    busy: float = 0.0
 
     @property
     def fps(self) -> float:
@@ -45,6 +47,7 @@ class Window(NamedTuple):
             tuple(map(sum, zip(self.captured, other.captured, strict=True))),
             self.cpu + other.cpu,
             self.rss_bytes,
+            self.busy + other.busy,
         )
 
 
@@ -86,9 +89,10 @@ class CamerasFigures:
 
     `fps`: inferences per second of all together, and of `each`; `spread`: the most less the least of these, as a part
     of their mean. `possible`: as many as the devices can, or as many frames as come, whichever is less; `ratio`: fps of
-    that, and of each round in `rounds`. `cores`: CPU seconds a second of this process, where inference is not;
-    `per_frame`: the same for each captured frame. `rss_bytes`: the memory of all processes, in the first round: later
-    ones have what earlier ones left over.
+    that, and of each round in `rounds`. `busy`: the part of the time that the devices were at work: beside a `ratio`
+    that is low it tells whether they waited, or were slower on a busy machine. `cores`: CPU seconds a second of this
+    process, where inference is not; `per_frame`: the same for each captured frame. `rss_bytes`: the memory of all
+    processes, in the first round: later ones have what earlier ones left over.
     """
 
     cameras: int
@@ -98,6 +102,7 @@ class CamerasFigures:
     possible: float
     ratio: float
     rounds: tuple[float, ...]
+    busy: float
     cores: float
     per_frame: float
     rss_bytes: int
@@ -160,8 +165,7 @@ def several_figures(rounds: Sequence[SeveralRound], fps: float) -> SeveralFigure
         tuple(each.limit for each in rounds),
         tuple(fmean(rate.fps for rate in rates) for rates in zip(*(each.bare for each in rounds), strict=True)),
     )
-    limits = [each.limit for each in rounds]
-    found = tuple(_cameras(windows, limits, fps) for windows in zip(*(each.windows for each in rounds), strict=True))
+    found = tuple(_cameras(windows, rounds, fps) for windows in zip(*(each.windows for each in rounds), strict=True))
     numbers = [each.cameras for each in found]
     return SeveralFigures(
         limit,
@@ -172,11 +176,11 @@ def several_figures(rounds: Sequence[SeveralRound], fps: float) -> SeveralFigure
     )
 
 
-def _cameras(windows: Sequence[Window], limits: Sequence[float], fps: float) -> CamerasFigures:
+def _cameras(windows: Sequence[Window], rounds: Sequence[SeveralRound], fps: float) -> CamerasFigures:
     whole = _joined(windows)
     number = len(whole.analysed)
     each = tuple(count / whole.seconds for count in whole.analysed)
-    possible = [min(limit, number * fps) for limit in limits]
+    possible = [min(each.limit, number * fps) for each in rounds]
     ratios = tuple(window.fps / most for window, most in zip(windows, possible, strict=True))
     return CamerasFigures(
         cameras=number,
@@ -186,6 +190,7 @@ def _cameras(windows: Sequence[Window], limits: Sequence[float], fps: float) -> 
         possible=fmean(possible),
         ratio=whole.fps / fmean(possible),
         rounds=ratios,
+        busy=whole.busy / whole.seconds / len(rounds[0].bare),
         cores=whole.cpu / whole.seconds,
         per_frame=whole.cpu / max(1, sum(whole.captured)),
         rss_bytes=whole.rss_bytes,

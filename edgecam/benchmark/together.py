@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import process_time
 
-from edgecam.benchmark.film import FilmCamera
+from edgecam.benchmark.film import FilmCamera, NotingSink
 from edgecam.benchmark.several_figures import Trouble, Window
 from edgecam.benchmark.takes import LEAST, PATIENCE, rss_bytes
 from edgecam.errors import CameraError, DetectorError, WorkerStuck
@@ -67,8 +67,11 @@ class TroubledCamera(Camera):
 class Together:
     """The running pipelines of several cameras, watched by the main thread."""
 
-    def __init__(self, pipelines: Sequence[Pipeline], clock: Clock, changed: threading.Event) -> None:
+    def __init__(
+        self, pipelines: Sequence[Pipeline], sinks: Sequence[NotingSink], clock: Clock, changed: threading.Event
+    ) -> None:
         self._pipelines = pipelines
+        self._sinks = sinks
         self._clock = clock
         self._changed = changed
         self._device = ""
@@ -91,8 +94,11 @@ class Together:
         spent, begin = process_time(), self._clock.monotonic()
         self.wait(seconds)
         now, after, taken = self._analysed(), self._captured(), process_time() - spent
-        lasted = self._clock.monotonic() - begin
-        return Window(lasted, _less(now, analysed), _less(after, captured), taken, rss_bytes())
+        end = self._clock.monotonic()
+        busy = sum(
+            note.inference for sink in self._sinks for note in sink.notes if note.made and begin <= note.made <= end
+        )
+        return Window(end - begin, _less(now, analysed), _less(after, captured), taken, rss_bytes(), busy)
 
     def wait(self, seconds: float) -> None:
         """Let so many seconds pass. Raises DetectorError where the detector is lost, and what ends a pipeline."""
@@ -149,7 +155,8 @@ def together(parts: Sequence[PipelineParts], inference: InferenceWorker | None, 
             inference.start()
         for pipeline in pipelines:
             pipeline.start()
-        yield Together(pipelines, clock, changed)
+        sinks = [sink for each in parts for sink in each.sinks if isinstance(sink, NotingSink)]
+        yield Together(pipelines, sinks, clock, changed)
     finally:
         stuck += [error for pipeline in pipelines for error in pipeline.stop()]
         stuck += [inference.stop_within(STOP_TIMEOUT)] if inference is not None else []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgecam.benchmark.several_figures import CamerasFigures, SeveralFigures, TroubleFigures
     from edgecam.ports import Clock
 
-COLUMNS = ("cameras", "fps", "possible", "ratio", "of each", "spread", "cores", "CPU ms", "MB")
+COLUMNS = ("cameras", "fps", "possible", "ratio", "busy", "of each", "spread", "cores", "CPU ms", "MB")
 TROUBLE_COLUMNS = ("one of them", "others before", "others since", "ratio", "worst", "of possible")
 
 
@@ -47,8 +47,8 @@ def _print(report: SeveralReport) -> None:
     console.emit_table(COLUMNS, [_row(each) for each in found.cameras])
     console.emit(
         f"\nEach camera shows 720p at {plan.fps:g} fps. fps: inferences a second, of all cameras; possible: the limit,"
-        "\nor all frames that come; spread: the most less the least, as a part of the mean; cores and CPU ms a frame:"
-        "\nwhat is not inference."
+        "\nor all frames that come; busy: the part of the time that the devices were at work; spread: the most less"
+        "\nthe least, as a part of the mean; cores and CPU ms a frame: what is not inference."
     )
     if found.cpu and found.memory:
         console.emit(
@@ -72,6 +72,7 @@ def _row(each: CamerasFigures) -> tuple[str, ...]:
         f"{each.fps:.1f}",
         f"{each.possible:.1f}",
         f"{each.ratio:.3f}",
+        f"{each.busy:.3f}",
         f"{min(each.each):.1f} to {max(each.each):.1f}" if each.cameras > 1 else f"{each.fps:.1f}",
         f"{each.spread:.1%}",
         f"{each.cores:.2f}",
