@@ -19,9 +19,9 @@ from edgecam.sinks.names import snapshot_path
 from edgecam.switches import Switches
 from edgecam.types import AnnotatedFrame, Event, EventType
 
-RECENT_FRAMES = 8
+RECENT_FRAMES = 6
 """Frames kept to find the best one among: an event is announced some frames after its object's first look."""
-OPEN_EVENTS = 16
+OPEN_EVENTS = 8
 """Events whose best frame is kept at a time; the one untouched for longest is saved and let go."""
 
 
