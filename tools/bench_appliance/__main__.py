@@ -155,6 +155,7 @@ def grown(options: argparse.Namespace, bar: Progress) -> dict[str, Any]:
             fps=growth.FPS,
             preset="ultrafast",
             clips_max_bytes=growth.CLIPS_MAX_BYTES,
+            output_wait=growth.OUTPUT_WAIT,
         )
 
         def tick(captured: int) -> None:

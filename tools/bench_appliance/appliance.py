@@ -42,6 +42,7 @@ class Setting:
     fps: float = 0.0
     preset: str = "superfast"
     clips_max_bytes: int = 0
+    output_wait: float = 0.5
 
     def text(self, folder: Path) -> str:
         """Its configuration, with all data below `folder`. What is not said is edgecam's default."""
@@ -59,6 +60,8 @@ enabled = {str(self.recording).lower()}
 preset = "{self.preset}"
 [retention]
 max_bytes = {self.clips_max_bytes}
+[pipeline]
+output_wait = {self.output_wait}
 [mqtt]
 enabled = true
 host = "127.0.0.1"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench_appliance import memory
 from bench_appliance.appliance import Setting, running, summary
 from bench_appliance.counting import PROC, processes
 
@@ -22,6 +23,8 @@ FPS = 800.0
 """As they come: a million in 21 minutes. Where the machine is slower, it takes longer."""
 LATENCY_MS = 33.0
 """Of an inference, so that there are as many analyses a second as with a camera of 30 fps."""
+OUTPUT_WAIT = 0.001
+"""Longest wait of a frame for its analysis: nearly all go on without one, with boxes that are predicted."""
 SHOWN = 8
 """Each picture of the video is shown so many times, so that what moves does not race."""
 CLIPS_MAX_BYTES = 50_000_000
@@ -47,7 +50,8 @@ class Growth:
     """What became of the memory from the end of the warm-up on.
 
     `begin_bytes` and `end_bytes` are medians of a tenth of the samples each; `slope_bytes` is that of the least squares
-    through all of them, for a thousand frames. `counters` are edgecam's own, of everything.
+    through all of them, for a thousand frames. `counters` are edgecam's own, of everything. `before` and `after` is
+    what the memory was made of then.
     """
 
     points: Sequence[Point]
@@ -55,6 +59,8 @@ class Growth:
     end_bytes: float
     slope_bytes: float
     counters: dict[str, Any]
+    before: Sequence[memory.Mapping]
+    after: Sequence[memory.Mapping]
 
     @property
     def grown(self) -> float:
@@ -67,6 +73,7 @@ def measure(
 ) -> Growth:
     """Run until so many frames were captured; `tick` is told how many there are. Raises EdgecamError."""
     points: list[Point] = []
+    before: list[memory.Mapping] = []
     with running(setting, folder, environment) as appliance:
         begun = time.monotonic()
         while not points or points[-1].frames < frames:
@@ -74,9 +81,12 @@ def measure(
             captured = appliance.counters()["frames_captured"]
             points.append(Point(captured, time.monotonic() - begun, rss_bytes(appliance.pid)))
             tick(captured)
+            if not before and captured >= WARM_UP * frames:
+                before = memory.mappings(appliance.pid)
+        after = memory.mappings(appliance.pid)
     said = summary(folder)
     counters = {name: value for name, value in said.items() if isinstance(value, int)}
-    return Growth(points, *judged(points), counters)
+    return Growth(points, *judged(points), counters, before, after)
 
 
 def judged(points: Sequence[Point]) -> tuple[float, float, float]:

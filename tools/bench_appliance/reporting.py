@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import Any
@@ -11,10 +11,13 @@ from rich.table import Table
 
 from bench_appliance import goals, growth
 from bench_appliance.goals import Goal
+from bench_appliance.memory import Mapping
 from bench_appliance.takes import Take, percentiles
 
 Document = dict[str, Any]
+SIZES = ("rss_bytes", "pss_bytes", "private_bytes")
 _FEW_BYTES = 1_000_000
+_SMALL_CHANGE_BYTES = 20_000
 _LITTLE_CPU = 0.00001
 
 
@@ -32,7 +35,7 @@ def summed_up(takes: Sequence[Take]) -> Document:
         "messages": {name: sum(take.messages[name] for take in takes) for name in takes[0].messages},
         "messages_per_second": sum(map(len, (take.delays for take in takes))) / sum(take.span for take in takes),
         "stages": {name: _stage([take.stages[name] for take in takes]) for name in takes[0].stages},
-        "memory": _memory(takes),
+        "memory": made_of([take.memory for take in takes]),
     }
 
 
@@ -49,27 +52,27 @@ def _threads(takes: Sequence[Take]) -> list[Document]:
     return sorted(rows, key=lambda row: -row["cpu"])
 
 
-def _stage(rounds: Sequence[Mapping[str, Any]]) -> Document:
+def _stage(rounds: Sequence[Document]) -> Document:
     return {
         name: median(one[name] for one in rounds) if all(one[name] is not None for one in rounds) else None
         for name in ("p50", "p95", "p99")
     }
 
 
-def _memory(takes: Sequence[Take]) -> Document:
-    sizes = ("rss_bytes", "pss_bytes", "private_bytes")
-    kinds = {(mapping.process, mapping.kind) for take in takes for mapping in take.memory}
+def made_of(held: Sequence[Sequence[Mapping]]) -> Document:
+    """What the memory is made of, the most first; medians where it was looked at more than once."""
+    kinds = {(mapping.process, mapping.kind) for one in held for mapping in one}
     rows = [
         {"process": process, "kind": kind}
-        | {size: median(_held(take, size, process, kind) for take in takes) for size in sizes}
+        | {size: median(_sum(one, size, process, kind) for one in held) for size in SIZES}
         for process, kind in kinds
     ]
     rows.sort(key=lambda row: -row["rss_bytes"])
-    return {size: median(_held(take, size) for take in takes) for size in sizes} | {"kinds": rows}
+    return {size: median(_sum(one, size) for one in held) for size in SIZES} | {"kinds": rows}
 
 
-def _held(take: Take, size: str, process: str = "", kind: str = "") -> int:
-    return sum(getattr(each, size) for each in take.memory if process in ("", each.process) and kind in ("", each.kind))
+def _sum(held: Sequence[Mapping], size: str, process: str = "", kind: str = "") -> int:
+    return sum(getattr(each, size) for each in held if process in ("", each.process) and kind in ("", each.kind))
 
 
 def reached(document: Document) -> list[Goal]:
@@ -95,7 +98,9 @@ def reached(document: Document) -> list[Goal]:
 
 def grown(found: growth.Growth) -> Document:
     """Growth as a part of the document."""
-    return asdict(found) | {"grown": found.grown, "points": [point._asdict() for point in found.points]}
+    points = [point._asdict() for point in found.points]
+    held = {"before": made_of([found.before]), "after": made_of([found.after])}
+    return asdict(found) | {"grown": found.grown, "points": points} | held
 
 
 def tables(document: Document) -> Iterator[Table]:
@@ -108,6 +113,8 @@ def tables(document: Document) -> Iterator[Table]:
         yield from (_memory_table(name, one["memory"]) for name, one in settings.items() if "recording" in name)
     if "growth" in document:
         yield _curve(document["growth"])
+        yield _memory_table("at the end", document["growth"]["after"])
+        yield _change(document["growth"])
     table = Table("goal", title="Asked for")
     for name in ("is", "at most", "", "reached"):
         table.add_column(name, justify="right")
@@ -116,7 +123,7 @@ def tables(document: Document) -> Iterator[Table]:
     yield table
 
 
-def _costs(settings: Mapping[str, Document]) -> Table:
+def _costs(settings: Document) -> Table:
     table = Table("ms", title="A frame, and its way to an MQTT message beyond one bare invoke")
     for name in ("bare, clock", "bare, CPU", "CPU a frame", "multiple", "analysed", "p50", "p95", "p99", "messages/s"):
         table.add_column(name, justify="right")
@@ -135,7 +142,7 @@ def _costs(settings: Mapping[str, Document]) -> Table:
     return table
 
 
-def _stages(settings: Mapping[str, Document]) -> Table:
+def _stages(settings: Document) -> Table:
     table = Table("ms: p50, p95, p99", title="edgecam's own account: inference; from a frame's timestamp to the others")
     names = list(next(iter(settings.values()))["stages"])
     for name in names:
@@ -177,6 +184,22 @@ def _curve(found: Document) -> Table:
         table.add_row(str(point.frames), f"{point.elapsed:.0f}", f"{point.rss_bytes / 1e6:.2f}")
     table.caption = (
         f"from {found['begin_bytes'] / 1e6:.2f} to {found['end_bytes'] / 1e6:.2f} MB after the warm-up; "
-        f"{found['slope_bytes']:+.0f} bytes for a thousand frames"
+        f"{found['slope_bytes']:+.0f} bytes for a thousand frames; "
+        + ", ".join(f"{name} {count}" for name, count in found["counters"].items())
     )
+    return table
+
+
+def _change(found: Document) -> Table:
+    """What has grown since the warm-up, the most first."""
+    table = Table("process", "kind of memory", title="Changes since the warm-up, MB")
+    table.add_column("RSS", justify="right")
+    before = {(row["process"], row["kind"]): row["rss_bytes"] for row in found["before"]["kinds"]}
+    changes = [
+        (row["rss_bytes"] - before.get((row["process"], row["kind"]), 0), row["process"], row["kind"])
+        for row in found["after"]["kinds"]
+    ]
+    for change, process, kind in sorted(changes, reverse=True):
+        if abs(change) >= _SMALL_CHANGE_BYTES:
+            table.add_row(process, kind, f"{change / 1e6:+.2f}")
     return table
