@@ -98,7 +98,8 @@ def load(cores: float, busiest: float | None = None) -> Any:
 
 
 GOOD = figures.Step(
-    rate=1.0, seconds=10.0, offered=100.0, recorded=99.0, delivered=99.0, sent=300.0, received_bytes=2e5,
+    rate=1.0, seconds=10.0, offered=100.0, recorded=99.0, delivered=99.0, sent=300.0, received=110.0,
+    received_bytes=2e5, broker_cpu=3e-5,
     p50=0.002, p95=0.01, p99=0.02, waiting=0, behind=0.05, cores=2, others=0.1,
     loads={"broker": load(0.1), "publishers": load(0.5), "subscribers": load(0.1)},
 )  # fmt: skip

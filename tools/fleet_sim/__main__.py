@@ -164,14 +164,24 @@ def _steps(document: dict[str, Any]) -> Table:
 
 def _parts(document: dict[str, Any]) -> Table:
     table = Table(title=f"What it takes, of {document['machine']['cores']} cores and of memory")
-    for name in ("rate", "broker", "publishers", "subscribers", "others", "broker MB", "MB per appliance"):
+    for name in (
+        "rate",
+        "broker",
+        "publishers",
+        "subscribers",
+        "others",
+        "µs/message",
+        "broker MB",
+        "MB per appliance",
+    ):
         table.add_column(name, justify="right")
     for step in document["steps"]:
         loads = step["loads"]
         cores = [f"{loads[part]['cores']:.2f}" for part in ("broker", "publishers", "subscribers")]
         each = loads["publishers"]["rss_bytes"] / 1e6 / document["options"]["publishers"]
         memory = [f"{loads['broker']['rss_bytes'] / 1e6:.0f}", f"{each:.2f}"]
-        table.add_row(f"{step['rate']:g}", *cores, f"{step['others']:.2f}", *memory)
+        table.add_row(f"{step['rate']:g}", *cores, f"{step['others']:.2f}", f"{1e6 * step['broker_cpu']:.0f}", *memory)
+    table.caption = "cores in use by each; µs/message: what a message, in or out, costs the broker; memory at the end"
     return table
 
 

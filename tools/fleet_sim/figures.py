@@ -54,9 +54,10 @@ class Load:
 class Step:
     """One load and what came of it; rates are a second, times in seconds, `others` the cores that strangers used.
 
-    `offered` event messages were to be recorded, `recorded` were, `delivered` came to the subscribers; `sent` messages
-    of all kinds went to the broker. `behind` is how late the worst was recorded, `waiting` how many lay in outboxes at
-    the end. `gave` says what was not as it should be, "" where all was; `first` what held it up.
+    `offered` event messages were to be recorded, `recorded` were, `delivered` came to the subscribers. `sent` messages
+    of all kinds went to the broker, `received` came from it, and `broker_cpu` is what each of those cost it. `behind` is
+    how late the worst was recorded, `waiting` how many lay in outboxes at the end. `gave` says what was not as it
+    should be, "" where all was; `first` what held it up.
     """
 
     rate: float
@@ -65,7 +66,9 @@ class Step:
     recorded: float
     delivered: float
     sent: float
+    received: float
     received_bytes: float
+    broker_cpu: float
     p50: float | None
     p95: float | None
     p99: float | None
@@ -153,13 +156,16 @@ def step(rate: float, publishers: int, before: Reading, after: Reading, received
     """The figures of one load."""
     elapsed, parts = after.at - before.at, loads(before, after)
     busy = (after.busy - before.busy) / elapsed
+    sent, came = after.count.sent - before.count.sent, received.events + received.others
     made = Step(
         rate=rate,
         seconds=round(elapsed, 2),
         offered=round(rate * publishers, 1),
         recorded=round((after.count.recorded - before.count.recorded) / elapsed, 1),
         delivered=round((received.events - received.late) / elapsed, 1),
-        sent=round((after.count.sent - before.count.sent) / elapsed, 1),
+        sent=round(sent / elapsed, 1),
+        received=round(came / elapsed, 1),
+        broker_cpu=parts["broker"].cores * elapsed / max(1, sent + came),
         received_bytes=round(received.size_bytes / elapsed),
         p50=percentile(received.delays, 0.50),
         p95=percentile(received.delays, 0.95),

@@ -162,8 +162,8 @@ def storm(fleet: Fleet, outage: float, say: Say) -> Storm:
     say(f"the broker is away for {outage:g} s")
     everybody = fleet.size.publishers
     fleet.received()
-    fleet.broker.stop()
     gone = monotonic()
+    fleet.broker.stop()
     sleep(outage)
     waiting = fleet.count().waiting
     fleet.broker.start()
