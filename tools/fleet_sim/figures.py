@@ -55,8 +55,8 @@ class Step:
     """One load and what came of it; rates are a second, times in seconds, `others` the cores that strangers used.
 
     `offered` event messages were to be recorded, `recorded` were, `delivered` came to the subscribers. `sent` messages
-    of all kinds went to the broker, `received` came from it, and `broker_cpu` is what each of those cost it. `behind` is
-    how late the worst was recorded, `waiting` how many lay in outboxes at the end. `gave` says what was not as it
+    of all kinds went to the broker, `received` came from it, and `broker_cpu` is what each cost it. `behind` is how
+    late the worst was recorded, `waiting` how many lay in outboxes at the end. `gave` says what was not as it
     should be, "" where all was; `first` what held it up.
     """
 
