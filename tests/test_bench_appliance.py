@@ -158,14 +158,14 @@ def test_the_kernel_is_told_the_names_of_threads() -> None:
     program = """
 import threading
 from pathlib import Path
-thread = threading.Thread(target=input, name="capture-front-door")
+done = threading.Event()
+thread = threading.Thread(target=done.wait, name="capture-front-door")
 thread.start()
-print(Path(f"/proc/self/task/{thread.native_id}/comm").read_text().strip(), flush=True)
+print(Path(f"/proc/self/task/{thread.native_id}/comm").read_text().strip())
+done.set()
 """
     naming = os.environ | {"PYTHONPATH": str(TOOLS / "bench_appliance" / "naming")}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=naming, input="\n", capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=naming, capture_output=True, text=True, check=True)
     assert done.stdout == "capture-front-d\n"
 
 
