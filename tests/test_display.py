@@ -110,8 +110,9 @@ class TestTurns:
         assert display.worker.state == "the monitor was pulled"
         assert (display.screen.opened, display.screen.closed) == (1, 1)
         display.clock.advance(1.0)
-        display.show(2)
-        assert display.show() == [pixel(2)]
+        display.show()
+        assert display.show() == [pixel(1)]
+        assert display.show(2) == [pixel(1), pixel(2)]
 
     def test_q_asks_to_quit(self) -> None:
         display = OnThisThread(FakeScreen())

@@ -82,6 +82,28 @@ def test_bars_stay_black(monitor: Monitor, clock: ManualClock) -> None:
     np.testing.assert_array_equal(shown[:, 8:72, :3], as_shown(numbered_picture(5)))
 
 
+@pytest.mark.parametrize("size", [(64, 24), (24, 48)])
+def test_nothing_is_left_of_a_picture_of_another_shape(
+    screen: DrmScreen, monitor: Monitor, size: tuple[int, int]
+) -> None:
+    screen.open()
+    for _ in range(2):
+        show(screen, 1)
+    for _ in range(2):
+        show(screen, 2, size)
+        left, top = (SIZE[0] - size[0]) // 2, (SIZE[1] - size[1]) // 2
+        bars = monitor.screen()[:, :, :3].copy()
+        bars[top : top + size[1], left : left + size[0]] = 0
+        assert not bars.any()
+
+
+def test_it_has_the_size_of_its_mode(screen: DrmScreen) -> None:
+    with pytest.raises(SinkError, match="not open"):
+        _ = screen.size
+    screen.open()
+    assert screen.size == SIZE
+
+
 @given(*[st.integers(8, 4000).map(lambda half: half * 2)] * 2, *[st.integers(16, 8000)] * 2)
 def test_a_letterbox_fits_and_keeps_the_shape(width: int, height: int, wide: int, high: int) -> None:
     rect = letterbox((width, height), (wide, high))

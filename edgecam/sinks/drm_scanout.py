@@ -152,10 +152,13 @@ class PlaneScanout:
 
 
 def draw(image: Image, buffer: Buffer) -> None:
-    """The picture, letterboxed, into a B, G, R, X buffer, whose bars are left alone."""
+    """The picture, letterboxed, into a B, G, R, X buffer; the one before may have been of another shape."""
     size = image.shape[1], image.shape[0] * 2 // 3
     rect = letterbox(size, buffer.size)
     if (rect.width, rect.height) != size:
         image = i420_from_planes(planes(image), (rect.width, rect.height))
-    area = buffer.planes[0][rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
+    pixels, right, lower = buffer.planes[0], rect.x + rect.width, rect.y + rect.height
+    for bar in (pixels[: rect.y], pixels[lower:], pixels[rect.y : lower, : rect.x], pixels[rect.y : lower, right:]):
+        bar[...] = 0
+    area = pixels[rect.y : lower, rect.x : right]
     cv2.cvtColor(image, cv2.COLOR_YUV2BGRA_I420, area)
