@@ -90,9 +90,9 @@ def test_each_mapping_has_its_kind_and_its_sizes() -> None:
 @pytest.mark.parametrize(
     ("begin", "length", "name", "kind"),
     [
-        (0x7F0000100000, 2 << 20, "", "large blocks"),
         (0x7F0000100000, 4096, "", "small blocks"),
-        (0x7F0004000000, 200 << 20, "", "large blocks"),
+        (0x7F0004000000, (200 << 20) + 4096, "", "large blocks"),
+        (0x7F0000100000, 3 << 20, "", "Python's objects, stacks"),
         (0x1000, 4096, "[stack]", "stack"),
         (0x1000, 4096, "[vdso]", "kernel's"),
         (0x1000, 4096, "/memfd:edgecam-tensors (deleted)", "shared tensors and model"),

@@ -14,6 +14,9 @@ _HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$")
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/([^/]+)/")
 _ARENA_BYTES = 64 << 20
 """glibc's arenas start at multiples of this (malloc/arena.c, HEAP_MAX_SIZE on 64 bits)."""
+_PYTHON_BYTES = 1 << 20
+"""Python asks for its objects' memory in pieces of this size (Objects/obmalloc.c, ARENA_SIZE); a thread's stack is 8 of
+them. What malloc asks for is a page longer than what was asked of it, and so hardly ever as long."""
 _LARGE_BYTES = 1 << 20
 
 
@@ -60,6 +63,8 @@ def kind_of(begin: int, end: int, name: str) -> str:
     if not name:
         if begin % _ARENA_BYTES == 0 and end - begin < _ARENA_BYTES:
             return "heaps of threads"
+        if (end - begin) % _PYTHON_BYTES == 0:
+            return "Python's objects, stacks"
         return "large blocks" if end - begin >= _LARGE_BYTES else "small blocks"
     if name == "[heap]":
         return "heap"
