@@ -105,7 +105,7 @@ def test_who_cannot_take_part_is_a_row_that_says_why_and_is_not_tried_again() ->
         raise Unavailable("it could not be installed: no wheel")
 
     for _ in range(3):
-        tool._note(findings, Way.FREE, BARE, refused)
+        assert tool._note(findings, Way.FREE, BARE, refused) == "it could not be installed: no wheel"
     row = results.row(entry("MediaPipe 1.2.2"), findings)
     assert row["why"] == {"free": "it could not be installed: no wheel"}
     assert len(tries) == 1

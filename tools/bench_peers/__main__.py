@@ -105,7 +105,8 @@ def compared(entries: Sequence[Entry], options: argparse.Namespace, screen: Cons
             turn = number % max(1, len(jobs))
             for entry, way in (*jobs[turn:], *jobs[:turn]):
                 bar.update(task, description=f"round {number + 1}, {entry.name}, {way}")
-                _note(findings[entry.name], way, bares[-1], lambda e=entry, w=way: round_of.measure(e, w))
+                said = _note(findings[entry.name], way, bares[-1], lambda e=entry, w=way: round_of.measure(e, w))
+                bar.console.print(f"round {number + 1}: {entry.name}, {way}: {said}", markup=False, highlight=False)
                 bar.advance(task)
     document: dict[str, Any] = {"machine": asdict(this_machine()), "load": os.getloadavg()[0]}
     document |= {"clip": options.clip.name, "model": options.model.name, "seconds": options.seconds}
@@ -164,14 +165,17 @@ class _Round:
         return Order(way, entry.runtime or LITERT, entry.recording, *given)
 
 
-def _note(findings: Findings, way: Way, bare: Bare, measure: Callable[[], measuring.Measured]) -> None:
-    """Measure, unless it was seen not to be possible; what stands in the way is noted."""
+def _note(findings: Findings, way: Way, bare: Bare, measure: Callable[[], measuring.Measured]) -> str:
+    """Measure, unless it was seen not to be possible; what stands in the way is noted. What came of it, in words."""
     if way in findings.why and way not in findings.rounds:
-        return
+        return findings.why[way]
     try:
-        findings.add(way, bare, measure())
+        found = measure()
     except Unavailable as error:
         findings.why[way] = str(error)
+        return str(error)
+    findings.add(way, bare, found)
+    return f"{found.frames / found.seconds:.1f} fps, {1000 * found.cpu / found.frames:.1f} ms of CPU time a frame"
 
 
 def _middle(bares: Sequence[Bare]) -> dict[str, dict[str, float]]:

@@ -39,11 +39,11 @@ class Interpreter(_runtime.Interpreter):  # type: ignore[name-defined,misc]
 
 
 def _put_in_place() -> None:
-    """Watsor imports tflite_runtime.interpreter."""
+    """Watsor imports tflite_runtime.interpreter, which may be there as an attribute of its package already."""
     door = types.ModuleType("tflite_runtime.interpreter")
     door.__dict__["Interpreter"] = Interpreter
-    sys.modules.setdefault("tflite_runtime", types.ModuleType("tflite_runtime"))
-    sys.modules["tflite_runtime.interpreter"] = door
+    package = sys.modules.setdefault("tflite_runtime", types.ModuleType("tflite_runtime"))
+    package.__dict__["interpreter"] = sys.modules[door.__name__] = door
 
 
 _put_in_place()
