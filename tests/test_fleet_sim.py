@@ -1,4 +1,4 @@
-"""tools/fleet-sim: the traffic it makes, what its figures say, and a small fleet with its broker taken away."""
+"""tools/fleet-sim: its traffic, its figures, a small fleet whose broker goes away; and the rules of docs/fleet.md."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from socket import socketpair
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mqtt_broker import mosquitto
+from mqtt_broker import LIMIT, Mosquitto, mosquitto
+
+from edgecam.mqtt.connection import Connection, Stage
+from edgecam.mqtt.credentials import Broker
 
 pytestmark = pytest.mark.any_runtime
 
@@ -149,6 +156,63 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.Cap
         table.parsed(arguments)
     assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def rules() -> str:
+    """The access rules as docs/fleet.md has them."""
+    document = (TOOLS.parent / "docs" / "fleet.md").read_text(encoding="utf-8")
+    block = document.split("<!-- acl -->\n")[1].split("<!-- end -->")[0]
+    return "".join(line.removeprefix("    ") for line in block.splitlines(keepends=True))
+
+
+@pytest.mark.skipif(mosquitto() is None, reason="no MQTT broker: apt-get install mosquitto")
+@pytest.mark.parametrize(
+    ("user", "topic", "allowed"),
+    [
+        ("cam-0001", "edgecam/cam-0001/events", True),
+        ("cam-0001", "edgecam/cam-0001/front/person/active", True),
+        ("cam-0001", "edgecam/cam-0002/events", False),
+        ("cam-0001", "edgecam/cam-00012/events", False),
+        ("cam-0001", "homeassistant/device/cam-0001/config", False),
+        ("backend", "edgecam/cam-0001/front/detect/set", True),
+        ("backend", "edgecam/cam-0001/front/snapshot", True),
+        ("backend", "edgecam/cam-0001/events", False),
+    ],
+)
+def test_the_rules_of_the_document_do_what_it_says(guarded: Mosquitto, user: str, topic: str, allowed: bool) -> None:  # noqa: FBT001
+    """Asked with MQTT 5, in which a broker says that it refuses a message."""
+    refused = published(guarded, user, topic)
+    assert (refused == "") is allowed, refused
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A broker with the rules of the document."""
+    passwords = tuple((user, f"secret of {user}") for user in ("cam-0001", "cam-0002", "backend"))
+    broker = Mosquitto(tmp_path_factory.mktemp("guarded"), passwords=passwords, acl=rules()).start()
+    yield broker
+    broker.stop()
+
+
+def published(broker: Mosquitto, user: str, topic: str) -> str:
+    """Publish one message; why the broker has refused it, "" where it has not."""
+    ends = monotonic() + LIMIT
+    woken = Event()
+    reach = Broker("127.0.0.1", broker.port, f"{user}-test", username=user, password=f"secret of {user}")
+    connection = Connection(reach, f"edgecam/{user}/available", woken.set)
+    ours, theirs = socketpair()
+    with ours, theirs:
+        connection.start()
+        assert woken.wait(LIMIT)
+        while connection.stage is not Stage.OPEN:
+            assert monotonic() < ends, connection.reason
+            connection.turn(ours, 0.1)
+        connection.publish(topic, b"1")
+        while not connection.answers:
+            assert monotonic() < ends
+            connection.turn(ours, 0.1)
+        connection.close(orderly=True)
+    return connection.answers[0][1]
 
 
 @pytest.mark.skipif(mosquitto() is None, reason="no MQTT broker: apt-get install mosquitto")
