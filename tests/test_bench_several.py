@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_bench import LIMIT, bench, grey, tiny_config
 
+from edgecam.benchmark.comparing import compare, load
 from edgecam.benchmark.figures import Rate
 from edgecam.benchmark.film import FilmCamera, NotingSink
 from edgecam.benchmark.page import page
@@ -252,6 +254,16 @@ class TestWhole:
         assert set(found["cpu"]) == set(found["memory"]) == {"slope", "base", "off"}
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+
+
+def test_before_and_after_can_be_compared(tmp_path: Path) -> None:
+    before, after, single = (tmp_path / f"{name}.json" for name in ("before", "after", "single"))
+    for path, rounds in ((before, [0.90, 0.91, 0.90]), (after, [0.98, 0.99, 0.98])):
+        path.write_text(json.dumps({"machine": {}, "limit": {}, "cameras": [{"cameras": 4, "rounds": rounds}]}))
+    single.write_text(json.dumps({"machine": {}, "bare": {"rounds": [1.0]}, "pipeline": {"rounds": [1.0]}}))
+    (found,) = compare(load(before), load(after))
+    assert (found.name, found.verdict) == ("4 cameras / possible", "better")
+    assert compare(load(before), load(single)) == []
 
 
 def test_a_page_of_a_single_camera() -> None:

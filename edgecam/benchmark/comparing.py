@@ -15,6 +15,7 @@ from edgecam.errors import InputError
 #: Student's t, two-sided, at 99 %, by degrees of freedom from 1 on; beyond the last, that of the normal distribution.
 _T99 = (63.66, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947)
 _T99_MANY = 2.576
+_KINDS = ({"machine", "bare", "pipeline"}, {"machine", "limit", "cameras"})
 _LEAST = 0.02
 """A difference of less than 2 % is none: no machine is that steady."""
 
@@ -56,13 +57,13 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path}: not JSON: give what `edgecam bench --json` wrote") from error
-    if not isinstance(document, dict) or not {"machine", "bare", "pipeline"} <= document.keys():
+    if not isinstance(document, dict) or not any(kind <= document.keys() for kind in _KINDS):
         raise InputError(f"{path}: not a benchmark: give what `edgecam bench --json` wrote")
     return document
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """Every figure that both have rounds of, as `Report.document` has them."""
+    """Every figure that both have rounds of, as `Report.document` and `SeveralReport.document` have them."""
     others = {name: rounds for name, _, _, rounds in _figures(after)}
     return [
         difference(name, unit, rounds, others[name], more_is_better=more)
@@ -91,7 +92,7 @@ def _noise(before: Sequence[float], after: Sequence[float]) -> float:
 
 def machines_differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What is not the same in the two but should be: to compare them says little then."""
-    parts = {"machine": ("board", "cpu", "cores"), "detector": ("model", "device"), "plan": ("fps",)}
+    parts = {"machine": ("board", "cpu", "cores"), "detector": ("model", "device"), "plan": ("fps", "cameras")}
     return [
         f"{key}: {before.get(part, {}).get(key)} and {after.get(part, {}).get(key)}"
         for part, keys in parts.items()
@@ -102,6 +103,10 @@ def machines_differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> list
 
 def _figures(document: Mapping[str, Any]) -> Iterator[tuple[str, str, bool, Sequence[float]]]:
     """Name, unit, whether more is better, and the rounds: those first that a busy machine hardly touches."""
+    if "cameras" in document:
+        for each in document["cameras"]:
+            yield f"{each['cameras']} cameras / possible", "", True, each["rounds"]
+        return
     bare = document["bare"]["rounds"]
     for part in ("host", "pipeline"):
         if part in document:
