@@ -30,8 +30,8 @@ pytestmark = pytest.mark.any_runtime
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
-figures, subscriber, traffic, table = (
-    import_module(f"fleet_sim.{name}") for name in ("figures", "subscriber", "traffic", "__main__")
+figures, flood, subscriber, traffic, table = (
+    import_module(f"fleet_sim.{name}") for name in ("figures", "flood", "subscriber", "traffic", "__main__")
 )
 SECONDS = 2000.0
 
@@ -98,6 +98,26 @@ def test_what_is_missing_is_what_was_lost_and_twice_is_not_missing(numbers: set[
 def test_the_busiest_tenth_of_a_second(moments: list[float]) -> None:
     expected = max(sum(first <= moment and moment - first <= 0.1 for moment in moments) for first in moments)
     assert figures.busiest_tenth(moments) == expected
+
+
+@given(st.integers(0, 12), st.lists(st.integers(1, 6000)))
+def test_a_flood_is_counted_and_answered_however_it_is_cut(count: int, cuts: list[int]) -> None:
+    stream = b"".join(flood.publication(flood.TOPIC.format(7), number + 1) for number in range(count))
+    taker, answers = flood.Taker(len(flood.publication(flood.TOPIC.format(0), 1))), b""
+    for cut in (*cuts, len(stream)):
+        answers += taker.take(stream[:cut])
+        stream = stream[cut:]
+    assert taker.count == count
+    assert answers == b"".join(b"\x40\x02" + (number + 1).to_bytes(2, "big") for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [(0, b"\x30\x00"), (127, b"\x30\x7f"), (128, b"\x30\x80\x01"), (16384, b"\x30\x80\x80\x01")],
+)
+def test_lengths_of_packets_are_those_of_the_standard(length: int, header: bytes) -> None:
+    """MQTT 3.1.1, table 2.4."""
+    assert flood.packet(0x30, bytes(length)) == header + bytes(length)
 
 
 def load(cores: float, busiest: float | None = None) -> Any:
@@ -234,4 +254,5 @@ def test_a_small_fleet_loses_nothing_with_the_broker_away_for_a_while() -> None:
     assert books["recorded"] == books["received"] > 20
     assert (books["gaps"], books["given_up"]) == (0, 0)
     assert storm["back"] == 8
-    assert len(list(table.tables(document))) >= 4
+    assert document["flood"]["delivered"] > 0
+    assert len(list(table.tables(document))) >= 5

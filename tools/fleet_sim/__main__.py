@@ -64,6 +64,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--outage", type=seconds, default=10.0, metavar="S", help="for how long the broker is away (10)")
     add("--no-ramp", action="store_true", help="leave out the ramp")
     add("--no-storm", action="store_true", help="leave out the outage")
+    add("--no-flood", action="store_true", help="leave out what the broker bears by itself")
     add("--json", action="store_true", help="one JSON document instead of tables")
     return parser.parse_args(arguments)
 
@@ -112,6 +113,7 @@ def simulated(options: argparse.Namespace, screen: Console) -> dict[str, Any]:
             say("the books are closed")
             document["books"] = simulation.books(fleet)
             document["broker_log"] = fleet.broker.log()
+        document["flood"] = None if options.no_flood else asdict(simulation.flooded(say, Path(folder)))
     return document
 
 
@@ -139,6 +141,8 @@ def tables(document: dict[str, Any]) -> Iterable[Table]:
         yield table
     if document["storm"]:
         yield _storm(document["storm"], document["options"]["publishers"])
+    if document["flood"]:
+        yield _flood(document["flood"])
     books = document["books"]
     table = Table("recorded", "received", "twice", "missing", "given up", "late", title="Event messages in all")
     table.add_row(*(str(books[name]) for name in ("recorded", "received", "twice", "gaps", "given_up", "late")))
@@ -201,6 +205,15 @@ def _storm(storm: dict[str, Any], publishers: int) -> Table:
     table.add_row("all of them sent after", shown(storm["caught_up"]))
     table.add_row("came marked late", str(storm["late"]))
     table.add_row("broker's processor time until then", f"{storm['broker_cpu']:.1f} s")
+    return table
+
+
+def _flood(flood: dict[str, Any]) -> Table:
+    table = Table(title="The broker by itself: messages of 1.8 kB, made beforehand, from 50 connections to one")
+    for name in ("taken a second", "delivered a second", "broker", "senders", "listener", "what held it up"):
+        table.add_column(name, justify="right")
+    cores = [f"{flood['loads'][part]['cores']:.2f}" for part in ("broker", "senders", "listener")]
+    table.add_row(f"{flood['taken']:.0f}", f"{flood['delivered']:.0f}", *cores, flood["first"])
     return table
 
 

@@ -22,6 +22,7 @@ allow_anonymous true
 persistence true
 persistence_location {folder}/
 max_queued_messages 1000000
+max_inflight_messages 1000
 log_dest stderr
 log_type error
 log_type warning

@@ -102,6 +102,17 @@ class Storm:
     received_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """What the broker bears by itself: messages a second that it took and that came, and cores in use by each part."""
+
+    seconds: float
+    taken: float
+    delivered: float
+    loads: Mapping[str, Load]
+    first: str
+
+
 @dataclass(slots=True)
 class Totals:
     """All that has come in the whole run, for the books at its end."""
@@ -214,6 +225,14 @@ def culprit(made: Step) -> str:
     if made.others > made.loads[most].cores:
         return f"the machine: other programs take {made.others:.1f} of its {made.cores} cores"
     return f"the machine: all {made.cores} cores are busy, {share:.0%} of that with the {most}"
+
+
+def flood(before: Reading, after: Reading, taken: int, delivered: int) -> Flood:
+    """The figures of a flood."""
+    elapsed, parts = after.at - before.at, loads(before, after)
+    full = parts["broker"].cores >= FULL
+    first = "the broker: its core is full" if full else "not the broker: who sends, who listens, or the machine"
+    return Flood(round(elapsed, 2), round(taken / elapsed), round(delivered / elapsed), parts, first)
 
 
 def busiest_tenth(moments: Sequence[float]) -> int:

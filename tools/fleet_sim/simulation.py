@@ -12,11 +12,11 @@ from time import monotonic, sleep
 from typing import Any
 
 from edgecam.errors import DeviceError
-from fleet_sim import publishers, subscriber
+from fleet_sim import figures, flood, publishers, subscriber
 from fleet_sim.appliance import Settings
 from fleet_sim.broker import Broker
 from fleet_sim.children import Child
-from fleet_sim.figures import Reading, Step, Storm, Totals, busiest_tenth, read, step
+from fleet_sim.figures import Flood, Reading, Step, Storm, Totals, busiest_tenth, read, step
 from fleet_sim.publishers import Count
 from fleet_sim.subscriber import Received, missing, percentile
 from fleet_sim.traffic import VISIT
@@ -24,6 +24,9 @@ from fleet_sim.traffic import VISIT
 SPREAD = 0.04
 """Seconds from the start of one appliance to the next: not all of a fleet are switched on at once."""
 SETTLE = VISIT + 1.0
+FLOOD = 5.0
+"""Seconds for which the broker is given all that it takes."""
+FLOOD_CLIENTS = 50
 LOOK = 0.25
 """Seconds between two looks at a fleet that is waited for."""
 CONNECT_LIMIT = 120.0
@@ -204,3 +207,23 @@ def books(fleet: Fleet) -> dict[str, int]:
         "given_up": recorded.lost,
         "late": totals.late,
     }
+
+
+def flooded(say: Say, folder: Path) -> Flood:
+    """Give a broker of its own all that it takes."""
+    say("a broker is given all that it takes")
+    home = folder / "flood"
+    home.mkdir()
+    with (
+        Broker(home) as broker,
+        Child(flood.receive, broker.port) as listener,
+        Child(flood.send, broker.port, FLOOD_CLIENTS) as sender,
+    ):
+        listener.ask("count")  # both are at the broker when they answer
+        sender.ask("begin")
+        sleep(1.0)
+        pids = {"broker": [broker.pid], "senders": [sender.pid], "listener": [listener.pid]}
+        before, sent, came = read(pids, Count()), sender.ask("count"), listener.ask("count")
+        sleep(FLOOD)
+        after, sent_then, came_then = read(pids, Count()), sender.ask("count"), listener.ask("count")
+    return figures.flood(before, after, sent_then - sent, came_then - came)
