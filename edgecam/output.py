@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam.backlog import Receipt, Tally
+from edgecam.errors import RingClosed
 from edgecam.interpolation import tracks_at
 from edgecam.latency import Latencies
 from edgecam.outlet import Outlet
@@ -145,7 +146,12 @@ class OutputWorker(Worker):
     def step(self) -> None:
         for store in self.stores:
             store.look_after()
-        frame = self._ring.next(READER, after=self._seen, timeout=TURN)
+        try:
+            frame = self._ring.next(READER, after=self._seen, timeout=TURN)
+        except RingClosed:
+            if self._analyses.wait_closed(TURN):
+                raise
+            frame = None  # the last events are still to come
         if frame is None:
             self._take_analyses()
             for outlet in self._here:

@@ -167,6 +167,11 @@ class AnalysisQueue:
         with self._changed:
             return self._changed.wait_for(lambda: self._closed or self._newest >= sequence, timeout)
 
+    def wait_closed(self, timeout: float) -> bool:
+        """Wait until no more will come; False where that took longer than `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, timeout)
+
     def leave(self) -> None:
         """Say that nobody will take any more, so that the detect thread is not held by a full queue."""
         with self._changed:

@@ -127,6 +127,22 @@ def test_a_sink_of_events_alone_does_not_wait_for_a_frame_that_never_comes(monke
     assert [event.event_id for event in bench.sink.events] == ["late"]
 
 
+def test_it_waits_at_the_end_for_the_last_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecam.output.TURN", 0.0)
+    bench = Bench()
+    bench.capture(0)
+    bench.analyse(0)
+    bench.turns(1)
+    bench.ring.close()
+    bench.turns(1)
+    bench.analyse(0, event="last")
+    bench.analyses.close()
+    with pytest.raises(RingClosed):
+        bench.turns(1)
+    bench.worker.teardown()
+    assert [event.event_id for event in bench.sink.events] == ["last"]
+
+
 def test_it_is_noted_how_long_frames_and_events_took() -> None:
     alone = EventsAlone()
     bench = Bench(others=[alone])
@@ -182,6 +198,7 @@ def test_frames_captured_are_written_refused_or_missed_exactly() -> None:
     bench.capture(*range(10))
     bench.sink.refuse.append(SinkError("disk full"))
     bench.ring.close()
+    bench.analyses.close()
     with pytest.raises(RingClosed):
         bench.turns(20)
     worker = bench.worker
