@@ -61,11 +61,7 @@ def read(process: str, lines: Iterable[str]) -> Iterator[Mapping]:
 def kind_of(begin: int, end: int, name: str) -> str:
     """What a mapping from `begin` to `end` is for, by its name and size."""
     if not name:
-        if begin % _ARENA_BYTES == 0 and end - begin < _ARENA_BYTES:
-            return "heaps of threads"
-        if (end - begin) % _PYTHON_BYTES == 0:
-            return "Python's objects, stacks"
-        return "large blocks" if end - begin >= _LARGE_BYTES else "small blocks"
+        return _nameless_kind(begin, end - begin)
     if name == "[heap]":
         return "heap"
     if name.startswith("["):
@@ -73,6 +69,14 @@ def kind_of(begin: int, end: int, name: str) -> str:
     if name.startswith(("/memfd:", "/dev/shm")):  # noqa: S108 (a place to look at)
         return "shared tensors and model"
     return _file_kind(name)
+
+
+def _nameless_kind(begin: int, length: int) -> str:
+    if begin % _ARENA_BYTES == 0 and length < _ARENA_BYTES:
+        return "heaps of threads"
+    if length % _PYTHON_BYTES == 0:
+        return "Python's objects, stacks"
+    return "large blocks" if length >= _LARGE_BYTES else "small blocks"
 
 
 def _file_kind(name: str) -> str:
