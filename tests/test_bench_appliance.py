@@ -221,10 +221,17 @@ def test_rounds_are_put_together_and_judged() -> None:
     assert [row["thread"] for row in one["threads"]] == ["edgecam detect-film", "edgecam capture-film"]
     document = {"settings": {"cpu, recording": one, "edge tpu, recording": one}}
     assert [goal.reached for goal in reporting.reached(document)] == [True, False, False, True]
+    assert all(goal.sure for goal in reporting.reached(document))
     shown = text_of(document)
     assert "detect-film" in shown
     assert "library av" in shown or "heap" in shown
     json.dumps(document)
+
+
+def test_nothing_is_sure_where_frames_were_passed_over() -> None:
+    one = reporting.summed_up([a_take(frames={"captured": 300, "analysed": 250})])
+    assert not any(goal.sure for goal in reporting.reached({"settings": {"cpu": one, "cpu, recording": one}}))
+    assert "too busy to tell" in text_of({"settings": {"cpu": one}})
 
 
 def test_growth_is_put_together_and_judged() -> None:

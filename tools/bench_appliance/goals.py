@@ -13,12 +13,13 @@ LEAST_ANALYSED = 0.97
 
 
 class Goal(NamedTuple):
-    """One figure beside what it should be at most."""
+    """One figure beside what it should be at most; not `sure` where too few frames were analysed to tell."""
 
     name: str
     value: float
     most: float
     unit: str
+    sure: bool = True
 
     @property
     def reached(self) -> bool:
