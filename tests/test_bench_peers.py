@@ -261,7 +261,7 @@ while True:
     found = measuring.measure(python_program(tmp_path, code), tmp_path, 0.5)
     assert found.processes == 2
     assert found.frames > 0
-    assert found.found == found.frames
+    assert found.found >= found.frames
     assert found.cpu > 0
     assert 0 < found.pss_bytes <= found.rss_bytes * 1.01
 

@@ -106,7 +106,9 @@ def compared(entries: Sequence[Entry], options: argparse.Namespace, screen: Cons
             for entry, way in (*jobs[turn:], *jobs[:turn]):
                 bar.update(task, description=f"round {number + 1}, {entry.name}, {way}")
                 said = _note(findings[entry.name], way, bares[-1], lambda e=entry, w=way: round_of.measure(e, w))
-                bar.console.print(f"round {number + 1}: {entry.name}, {way}: {said}", markup=False, highlight=False)
+                bar.console.print(
+                    f"round {number + 1}: {entry.name}, {way}: {said}", markup=False, highlight=False, soft_wrap=True
+                )
                 bar.advance(task)
     document: dict[str, Any] = {"machine": asdict(this_machine()), "load": os.getloadavg()[0]}
     document |= {"clip": options.clip.name, "model": options.model.name, "seconds": options.seconds}

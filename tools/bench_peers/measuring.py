@@ -28,7 +28,7 @@ _GLANCE = 0.25
 @dataclass(frozen=True, slots=True)
 class Measured:
     """`frames` were processed in `seconds`, for `cpu` seconds of CPU time; memory of all processes at the end. `found`
-    objects, None where the program does not count them; `told` what was heard meanwhile."""
+    objects since it started, None where the program does not count them; `told` is what was heard in that time."""
 
     frames: int
     seconds: float
@@ -46,20 +46,19 @@ def measure(program: Program, folder: Path, seconds: float, listener: Listener |
         _wait_for_frames(program, process, folder)
         time.sleep(WARM)
         heard = len(listener.told) if listener else 0
-        frames, found = program.counts()
+        frames, _ = program.counts()
         cpu, begin = _cpu(process.pid), time.monotonic()
         time.sleep(seconds)
         cpu, end = _cpu(process.pid) - cpu, time.monotonic()
         _check(process, folder)
-        (frames_then, found_then), told = program.counts(), tuple(listener.told[heard:]) if listener else ()
+        (frames_then, found), told = program.counts(), tuple(listener.told[heard:]) if listener else ()
         tree = own_processes(process.pid)
         pss, rss = sum(pss_bytes(each.pid) for each in tree), sum(each.rss_bytes for each in tree)
     if frames_then <= frames:
         raise Unavailable(f"it processed no frame in {seconds:g} s: {_words(folder)}")
-    more = None if found is None or found_then is None else found_then - found
-    if more == 0:
+    if found == 0:
         raise Unavailable("it detected nothing in the clip")
-    return Measured(frames_then - frames, end - begin, cpu, pss, rss, len(tree), more, told)
+    return Measured(frames_then - frames, end - begin, cpu, pss, rss, len(tree), found, told)
 
 
 def bare(command: Sequence[str | Path]) -> dict[str, float]:
