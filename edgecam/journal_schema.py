@@ -1,4 +1,4 @@
-"""The journal's file: its schema, how it is opened, and what its faults mean."""
+"""The journal's file: its schema, and how it is opened."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from edgecam.errors import EdgecamError, InputError, SinkError
+from edgecam.journal_faults import explained
 
 APPLICATION_ID = 0x65646763
 """Marks the file as ours (`PRAGMA application_id`): "edgc"."""
@@ -206,29 +207,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def pragma(connection: sqlite3.Connection, name: str) -> int:
     """The value of one of SQLite's settings."""
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-_DAMAGED = (
-    "damaged, or no database: move it away and a new one is begun (`sqlite3 FILE .recover` may save what is in it)"
-)
-_REMEDIES = {
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_READONLY: "may not be written to: mount its disk writable where it is read-only, "
-    "else give this user write access, or choose another path",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and that this user may write there",
-    sqlite3.SQLITE_BUSY: "in use by another program for too long: stop that one, or try again",
-    sqlite3.SQLITE_IOERR: "the disk fails to read or write: look at its space and its health",
-}
-
-
-def explained(error: sqlite3.Error | OSError) -> str:
-    """What went wrong with the file, and the remedy."""
-    if isinstance(error, OSError):
-        return f"cannot be opened: {error.strerror}"
-    code = getattr(error, "sqlite_errorcode", None)  # errors of the sqlite3 module itself have none
-    return _REMEDIES.get(code & 0xFF, str(error)) if code is not None else str(error)
 
 
 class JournalFile:

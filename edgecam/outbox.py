@@ -11,7 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from edgecam.errors import SinkError
-from edgecam.journal_schema import JournalFile, complaint, connect_beside, explained, outdated, transaction
+from edgecam.journal_faults import explained
+from edgecam.journal_schema import JournalFile, complaint, connect_beside, outdated, transaction
 from edgecam.ports import Clock
 
 BUSY_TIMEOUT = 0.5

@@ -13,14 +13,14 @@ LAYERS = [
     {"__init__", "errors", "types"},
     {"config", "ports"},
     {
-        "assignment", "backoff", "bundled", "clock", "events", "families", "filters", "frigate", "glyphs",
-        "interpolation", "kalman", "labels", "latency", "lines", "logbook", "marks", "masks", "modelfile", "models",
-        "mosaic", "newest", "overlay", "plates", "preroll", "retention", "ring", "scenes", "scoring", "stationary",
+        "assignment", "backoff", "bundled", "canvas", "clock", "events", "families", "filters", "frigate", "glyphs",
+        "interpolation", "kalman", "labels", "latency", "lettering", "lines", "logbook", "marks", "masks", "modelfile", "models",
+        "mosaic", "newest", "outlines", "overlay", "plates", "preroll", "retention", "ring", "scenes", "scoring", "stationary",
         "story", "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },
     {
-        "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_schema", "outbox",
-        "outlet", "spool", "supervision", "systemd", "worker",
+        "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_faults",
+        "journal_schema", "outbox", "outlet", "spool", "supervision", "systemd", "worker",
     },
     {
         "cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep",
