@@ -121,7 +121,7 @@ class Pipeline:
 
         Raises what stopped a worker from starting.
         """
-        cv2.setNumThreads(1)  # OpenCV's own threads take half as much CPU time again for a small picture, to be no sooner
+        cv2.setNumThreads(1)  # with threads of its own, OpenCV takes half as much CPU time again for a small picture
         for worker in (*self.stores, *reversed(self.workers)):
             worker.start()
             limit = monotonic() + max(self._start_timeout, worker.open_limit)

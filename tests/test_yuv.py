@@ -107,7 +107,7 @@ def test_chroma_is_the_mean_of_the_block() -> None:
 def test_the_small_picture_has_the_colours_of_the_big_one(
     seed: int, small: tuple[int, int], factors: tuple[float, float], standard: str
 ) -> None:
-    """As if the whole picture had been converted first, in floating point, and then made small; colours a bit coarser."""
+    """As if the whole picture had been converted first, in floating point, and then made small."""
     small = (small[0] + 126, small[1] + 126)
     size = even((round(small[0] * factors[0]) + 1, round(small[1] * factors[1]) + 1))
     image = rgb_to_i420(smooth_picture(seed, size) // 2 + 64)
