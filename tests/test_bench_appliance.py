@@ -234,6 +234,13 @@ def test_nothing_is_sure_where_frames_were_passed_over() -> None:
     assert "too busy to tell" in text_of({"settings": {"cpu": one}})
 
 
+def test_where_there_was_no_message_there_is_no_number() -> None:
+    document = {"settings": {"cpu": reporting.summed_up([a_take(delays=[])])}}
+    assert "nan" in text_of(document)
+    written = json.dumps(reporting.plain(document), allow_nan=False)
+    assert json.loads(written)["settings"]["cpu"]["beyond"] == {"p50": None, "p95": None, "p99": None}
+
+
 def test_growth_is_put_together_and_judged() -> None:
     maps = list(memory.read("edgecam", SMAPS.splitlines()))
     sizes = points(*[100e6] * 50, *[103e6] * 50)

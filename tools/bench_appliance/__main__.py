@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     document["goals"] = [goal._asdict() | {"reached": goal.reached} for goal in reporting.reached(document)]
     if options.json:
-        print(json.dumps(document))
+        print(json.dumps(reporting.plain(document)))
     else:
         out = Console() if sys.stdout.isatty() else Console(width=132)
         for table in reporting.tables(document):

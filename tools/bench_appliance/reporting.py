@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from math import isnan
 from statistics import median
 from typing import Any
 
@@ -101,6 +102,15 @@ def grown(found: growth.Growth) -> Document:
     points = [point._asdict() for point in found.points]
     held = {"before": made_of([found.before]), "after": made_of([found.after])}
     return asdict(found) | {"grown": found.grown, "points": points} | held
+
+
+def plain(value: Any) -> Any:
+    """The same, as JSON has it: what is no number is null."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 def tables(document: Document) -> Iterator[Table]:
