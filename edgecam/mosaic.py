@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam.canvas import Canvas
 from edgecam.glyphs import text_mask
-from edgecam.plates import Canvas, Colour, Plate, Sketch, even, inside, rounded_box
+from edgecam.plates import Colour, Plate, Sketch, even, inside, rounded_box
 from edgecam.yuv import Planes, blank, planes
 
 Image = NDArray[np.uint8]

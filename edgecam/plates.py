@@ -3,142 +3,125 @@
 from __future__ import annotations
 
 import math
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
-Words = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
+INK: Colour = (12, 16, 22)
+WHITE: Colour = (255, 255, 255)
 
-# ITU-R BT.601, limited range: luma 16 to 235, chroma 16 to 240 around 128.
-_LUMA = np.array([65.481, 128.553, 24.966], np.float32) / 255
-_BLUE = np.array([-37.797, -74.203, 112.0], np.float32) / 255
-_RED = np.array([112.0, -93.786, -18.214], np.float32) / 255
-_HIGH_BYTE = 1 if sys.byteorder == "little" else 0
+_YUV = np.array(
+    [
+        [0, 0, 0, 1],
+        [65.481 / 255, 128.553 / 255, 24.966 / 255, 16],
+        [-37.797 / 255, -74.203 / 255, 112.0 / 255, 128],
+        [112.0 / 255, -93.786 / 255, -18.214 / 255, 128],
+    ],
+    np.float32,
+)
+"""Cover, Y, U and V of premultiplied red, green, blue and cover: ITU-R BT.601, limited range, Y 16 to 235."""
+_MIDDLE = 128
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plate:
-    """A translucent picture of even width and height, premultiplied and in fixed point (256 is one).
+class Planes(NamedTuple):
+    """One value for every sample of a picture, uint8: luma [..., h, w] and both chroma planes [2, ..., h/2, w/2]."""
 
-    `keep` and `chroma_keep` say how much of what lies below shows through, uint16 [h, w] and [h/2, w/2]; `luma` and
-    `chroma` are what is added, uint16 [h, w] and [2, h/2, w/2].
+    luma: Bytes
+    chroma: Bytes
+
+    def part(self, rows: slice, columns: slice) -> Planes:
+        """What lies in these rows and columns, counted in luma; their bounds are even."""
+        return Planes(self.luma[..., rows, columns], self.chroma[..., _half(rows), _half(columns)])
+
+    def flat(self) -> Bytes:
+        return np.concatenate((self.luma, self.chroma), axis=None)
+
+
+class Paint(NamedTuple):
+    """A translucent picture of even width and height, premultiplied.
+
+    `keep` says how much of what lies below shows through, 255 is all of it; `add` is what is added to that.
     """
 
-    keep: Words
-    luma: Words
-    chroma_keep: Words
-    chroma: Words
+    keep: Planes
+    add: Planes
 
-    @property
-    def width(self) -> int:
-        return int(self.keep.shape[-1])
+    def part(self, rows: slice, columns: slice) -> Paint:
+        return Paint(self.keep.part(rows, columns), self.add.part(rows, columns))
 
-    @property
-    def height(self) -> int:
-        return int(self.keep.shape[-2])
-
-    def tiles(self, rows: int, columns: int) -> Tiles:
-        """The plate cut into tiles of one, even, size."""
-        height, width = self.height // rows, self.width // columns
-        full, half = (rows, height, columns, width), (rows, height // 2, columns, width // 2)
-        return Tiles(
-            self.keep.reshape(full).swapaxes(-3, -2),
-            self.luma.reshape(full).swapaxes(-3, -2),
-            self.chroma_keep.reshape(half).swapaxes(-3, -2),
-            self.chroma.reshape(2, *half).swapaxes(-3, -2),
-        )
+    def plate(self) -> Plate:
+        """For a canvas."""
+        height, width = self.keep.luma.shape[-2:]
+        return Plate(height, width, np.stack((self.keep.flat(), self.add.flat())))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tiles:
-    """A plate cut up, [row, column] before the dimensions of `Plate`: laid apart, in one go."""
+def joined(paints: Sequence[Paint], axis: int) -> Paint:
+    """Paints side by side (axis -1) or one below the other (axis -2)."""
 
-    keep: Words
-    luma: Words
-    chroma_keep: Words
-    chroma: Words
+    def join(parts: Sequence[Planes]) -> Planes:
+        luma, chroma = zip(*parts, strict=True)
+        return Planes(np.concatenate(luma, axis), np.concatenate(chroma, axis))
+
+    return Paint(join([paint.keep for paint in paints]), join([paint.add for paint in paints]))
 
 
-class Canvas:
-    """An I420 picture to draw on, in place: uint8 [height * 3 // 2, width], contiguous, width and height even.
+def paired(first: Paint, second: Paint) -> Paint:
+    """Two paints of one size, in a new dimension before rows and columns: for `Canvas.surround`."""
 
-    Every place is even: chroma has half the resolution.
-    """
+    def pair(one: Planes, other: Planes) -> Planes:
+        return Planes(np.stack((one.luma, other.luma), -3), np.stack((one.chroma, other.chroma), -3))
 
-    def __init__(self, image: Bytes) -> None:
-        if not (image.flags.c_contiguous and image.flags.writeable):
-            raise ValueError("the picture to draw on must be contiguous and writable")
-        self.width = int(image.shape[1])
-        self.height = int(image.shape[0]) * 2 // 3
-        self._image = image
-        self._luma = image[: self.height]
-        self._chroma = image.reshape(-1)[self._luma.size :].reshape(2, self.height // 2, self.width // 2)
+    return Paint(pair(first.keep, second.keep), pair(first.add, second.add))
 
-    def lay(self, plate: Plate, left: int, top: int) -> None:
-        """Lay the plate with its corner at (left, top); what reaches outside the picture is left out."""
-        x0, y0 = max(0, left), max(0, top)
-        x1, y1 = min(self.width, left + plate.width), min(self.height, top + plate.height)
-        if x0 >= x1 or y0 >= y1:
-            return
-        part = np.s_[..., y0 - top : y1 - top, x0 - left : x1 - left]
-        _mix(self._luma[y0:y1, x0:x1], plate.keep[part], plate.luma[part])
-        x0, y0, x1, y1, left, top = x0 // 2, y0 // 2, x1 // 2, y1 // 2, left // 2, top // 2
-        part = np.s_[..., y0 - top : y1 - top, x0 - left : x1 - left]
-        _mix(self._chroma[:, y0:y1, x0:x1], plate.chroma_keep[part], plate.chroma[part])
 
-    def spread(self, tiles: Tiles, corner: tuple[int, int], step: tuple[int, int], size: tuple[int, int]) -> None:
-        """Lay the first `size` (width, height) of each tile, `step` (x, y) apart, from `corner` (left, top).
+class Plate(NamedTuple):
+    """A paint ready to be laid: the rows of `samples` [2, n] are `keep` and `add`, luma and then both chroma planes."""
 
-        All of it must lie in the picture. One operation for all tiles: for small ones the call is what costs.
-        """
-        part = np.s_[..., : size[1], : size[0]]
-        keep, row = tiles.keep[part], self.width
-        apart = (step[1] * row, step[0], row, 1)
-        luma: Bytes = np.ndarray(keep.shape, np.uint8, self._image, corner[1] * row + corner[0], apart)
-        _mix(luma, keep, tiles.luma[part])
-        part = np.s_[..., : size[1] // 2, : size[0] // 2]
-        keep, row = tiles.chroma_keep[part], row // 2
-        offset = self._luma.size + corner[1] // 2 * row + corner[0] // 2
-        planes_apart = (self._luma.size // 4, step[1] // 2 * row, step[0] // 2, row, 1)
-        chroma: Bytes = np.ndarray((2, *keep.shape), np.uint8, self._image, offset, planes_apart)
-        _mix(chroma, keep, tiles.chroma[part])
+    height: int
+    width: int
+    samples: Bytes
+
+    def part(self, rows: slice, columns: slice) -> Plate:
+        size, half = (self.height, self.width), (2, self.height // 2, self.width // 2)
+        pixels = self.height * self.width
+        keep, add = (Planes(flat[:pixels].reshape(size), flat[pixels:].reshape(half)) for flat in self.samples)
+        return Paint(keep, add).part(rows, columns).plate()
 
 
 class Sketch:
     """A picture in the making: layers of colour, one over the other, in premultiplied floats."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._colour = np.zeros((even(height), even(width), 3), np.float32)
-        self._cover = np.zeros(self._colour.shape[:2], np.float32)
+        self._layers = np.zeros((4, even(height), even(width)), np.float32)
 
     def paint(
         self, coverage: Floats | Bytes, colour: Colour, opacity: float = 1.0, at: tuple[int, int] = (0, 0)
     ) -> None:
         """Paint where `coverage` (floats 0 to 1, or bytes) says, with its corner at (x, y); it must lie inside."""
         scale = opacity / 255 if coverage.dtype == np.uint8 else opacity
-        rows, columns = slice(at[1], at[1] + coverage.shape[0]), slice(at[0], at[0] + coverage.shape[1])
         alpha = coverage * np.float32(scale)
-        below = 1 - alpha
-        self._cover[rows, columns] = alpha + self._cover[rows, columns] * below
-        layer = alpha[..., None] * np.array(colour, np.float32)
-        self._colour[rows, columns] = layer + self._colour[rows, columns] * below[..., None]
+        below = self._layers[:, at[1] : at[1] + coverage.shape[0], at[0] : at[0] + coverage.shape[1]]
+        below *= 1 - alpha
+        below += alpha * np.array((*colour, 1), np.float32)[:, None, None]
+
+    def finished(self) -> Paint:
+        return _paint(self._layers, _YUV)
 
     def plate(self) -> Plate:
         """The finished picture, for a canvas."""
-        half_colour, half_cover = _halved(self._colour), _halved(self._cover)
-        chroma = np.stack([half_colour @ _BLUE + 128 * half_cover, half_colour @ _RED + 128 * half_cover])
-        return Plate(
-            _fixed(1 - self._cover),
-            _fixed(self._colour @ _LUMA + 16 * self._cover) + np.uint16(128),
-            _fixed(1 - half_cover),
-            _fixed(chroma) + np.uint16(128),
-        )
+        return self.finished().plate()
+
+
+def mixture(shares: Floats, colours: Sequence[Colour]) -> Paint:
+    """So much of each colour, [colours, h, w] of even height and width, at each pixel; the rest shows through."""
+    weights = np.array([(*colour, 1) for colour in colours], np.float32).T
+    return _paint(shares, _YUV @ weights)
 
 
 def rounded_box(width: int, height: int, radius: float, inset: float = 0.0) -> Floats:
@@ -165,17 +148,29 @@ def even(length: float) -> int:
     return max(2, 2 * math.ceil(length / 2))
 
 
-def _mix(target: Bytes, keep: Words, add: Words) -> None:
-    mixed = target * keep
-    mixed += add
-    target[...] = mixed.view(np.uint8)[..., _HIGH_BYTE::2]
+def _paint(layers: Floats, yuv: Floats) -> Paint:
+    """Of layers [n, h, w], and how much each of them counts in cover, Y, U and V [4, n]."""
+    cover, luma = np.einsum("pn,nyx->pyx", yuv[:2], layers)
+    half_cover, *chroma = np.einsum("pn,nyx->pyx", yuv[[0, 2, 3]], _halved(layers))
+    keep, add = zip(_in_bytes(1 - cover, luma), _in_bytes(1 - half_cover, np.stack(chroma)), strict=True)
+    return Paint(Planes(*keep), Planes(*add))
 
 
-def _fixed(values: Floats) -> Words:
-    return np.rint(values * 256).astype(np.uint16)
+def _in_bytes(keep: Floats, add: Floats) -> tuple[Bytes, Bytes]:
+    """Both for arithmetic in bytes; what rounding `keep` takes or gives is made up for at the middle of the range."""
+    kept = np.rint(keep * 255)
+    added = np.rint(add + (keep - kept / 255) * _MIDDLE)
+    kept, added = np.broadcast_arrays(kept, np.clip(added, 0, 255 - kept))
+    return kept.astype(np.uint8), added.astype(np.uint8)
 
 
 def _halved(values: Floats) -> Floats:
     """The means of 2 x 2 pixels."""
-    halved: Floats = (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
+    columns = values[..., ::2] + values[..., 1::2]
+    halved: Floats = (columns[..., ::2, :] + columns[..., 1::2, :]) / 4
     return halved
+
+
+def _half(bounds: slice) -> slice:
+    start, stop = (None if bound is None else bound // 2 for bound in (bounds.start, bounds.stop))
+    return slice(start, stop)

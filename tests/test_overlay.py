@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgecam.overlay import INK, KNOWN, PALETTE, Overlay, colour_of
+from edgecam.overlay import KNOWN, PALETTE, Overlay, colour_of
+from edgecam.plates import INK
 from edgecam.types import BBox, Track
 
 REFERENCES = Path(__file__).resolve().parent / "reference"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgecam.plates import Canvas, Colour, Plate, Sketch, even, inside, rounded_box
+from edgecam.canvas import Canvas
+from edgecam.plates import Colour, Paint, Plate, Sketch, even, inside, mixture, paired, rounded_box
 
 channel = st.integers(0, 255)
 
@@ -62,23 +63,60 @@ def test_a_plate_covers_what_lies_inside_and_nothing_else(left: int, top: int) -
         assert np.array_equal(plane == 128, expected[::2, ::2])
 
 
-@pytest.mark.parametrize("height", [20, 22])
-def test_spread_tiles_equal_the_tiles_laid_one_by_one(height: int) -> None:
-    sketch = Sketch(16, 12)
-    sketch.paint(inside(rounded_box(16, 12, 4.0, 1.0)), (255, 140, 20), 0.8)
-    plate = sketch.plate()
-    spread, laid = picture(32, height, 90), picture(32, height, 90)
-    Canvas(spread).spread(plate.tiles(2, 2), (2, 4), (14, 8), (8, 6))
-    for row in (0, 1):
-        for column in (0, 1):
-            quarter = Plate(
-                plate.keep[6 * row : 6 * row + 6, 8 * column : 8 * column + 8],
-                plate.luma[6 * row : 6 * row + 6, 8 * column : 8 * column + 8],
-                plate.chroma_keep[3 * row : 3 * row + 3, 4 * column : 4 * column + 4],
-                plate.chroma[:, 3 * row : 3 * row + 3, 4 * column : 4 * column + 4],
-            )
-            Canvas(laid).lay(quarter, 2 + 14 * column, 4 + 8 * row)
-    assert np.array_equal(spread, laid)
+def speckled(width: int, height: int, seed: int) -> Paint:
+    """No two samples alike, so that none can take another's place."""
+    shares = np.random.default_rng(seed).uniform(0, 0.5, (2, height, width)).astype(np.float32)
+    return mixture(shares, ((255, 140, 20), (20, 40, 250)))
+
+
+def noise(width: int, height: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(7).integers(0, 256, (height * 3 // 2, width), np.uint8)
+
+
+@pytest.mark.parametrize("thick", [2, 4, 6, 8])
+def test_bands_around_an_area_equal_the_four_of_them_laid_one_by_one(thick: int) -> None:
+    upper, lower = speckled(30, 6, 1), speckled(30, 6, 2)
+    left, right = speckled(thick, 10, 3), speckled(thick, 10, 4)
+    together, one_by_one = noise(48, 40), noise(48, 40)
+    canvas = Canvas(together)
+    canvas.surround((4, 8, 34, 30), paired(upper, lower).plate(), paired(left, right).plate())
+    assert np.array_equal(together, one_by_one)
+    canvas.finish()
+    for paint, at in ((upper, (4, 8)), (lower, (4, 24)), (left, (4, 14)), (right, (34 - thick, 14))):
+        Canvas(one_by_one).lay(paint.plate(), *at)
+    assert np.array_equal(together, one_by_one)
+
+
+places = st.lists(st.tuples(st.integers(-3, 20), st.integers(-3, 14), st.integers(1, 8), st.integers(1, 6)), max_size=8)
+
+
+@given(places=places)
+def test_plates_added_equal_plates_laid_one_after_the_other(places: list[tuple[int, int, int, int]]) -> None:
+    together, one_by_one = noise(40, 30), noise(40, 30)
+    canvas = Canvas(together)
+    for seed, (left, top, width, height) in enumerate(places):
+        plate = speckled(2 * width, 2 * height, seed).plate()
+        canvas.add(plate, 2 * left, 2 * top)
+        Canvas(one_by_one).lay(plate, 2 * left, 2 * top)
+    canvas.finish()
+    assert np.array_equal(together, one_by_one)
+
+
+@pytest.mark.parametrize("top", [-2, 0, 4, 20])
+def test_a_plate_as_wide_as_the_picture_equals_its_halves(top: int) -> None:
+    paint = speckled(32, 10, 1)
+    whole, halves = noise(32, 20), noise(32, 20)
+    Canvas(whole).lay(paint.plate(), 0, top)
+    for left in (0, 16):
+        Canvas(halves).lay(paint.part(slice(None), slice(left, left + 16)).plate(), left, top)
+    assert np.array_equal(whole, halves)
+
+
+def test_a_part_of_a_plate_is_that_part_of_its_paint() -> None:
+    paint, rows, columns = speckled(12, 8, 1), slice(2, 6), slice(4, None)
+    part = paint.plate().part(rows, columns)
+    assert part[:2] == (4, 8)
+    assert np.array_equal(part.samples, paint.part(rows, columns).plate().samples)
 
 
 def test_a_picture_that_cannot_be_drawn_on_is_refused() -> None:
