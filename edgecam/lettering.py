@@ -35,7 +35,7 @@ def em_px(unit: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def name_plate(label: str, percent: int, track_id: int, colour: Colour, em: float, *, dimmed: bool) -> Plate:
+def name_plate(label: str, percent: int, track_id: int, colour: Colour, em: float, dimmed: bool) -> Plate:  # noqa: FBT001 (a keyword is slow)
     """An object's name, score and number on a plate of its colour."""
     parts = [(_word(label, em), 1.0), (_word(f"{percent}%", em), 0.85), (_word(f"#{track_id}", em), 0.6)]
     pad, space = 0.5 * em, 0.36 * em

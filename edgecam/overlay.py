@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from zlib import crc32
@@ -109,33 +109,27 @@ def _draw_labels(canvas: Canvas, visible: Sequence[tuple[Area, Track]], taken: l
     em, margin = em_px(unit), margin_px(unit)
     for place, track in visible:
         percent = round(100 * min(1.0, max(0.0, track.score)))
-        colour = colour_of(track.label)
-        plate = name_plate(track.label, percent, track.track_id, colour, em, dimmed=track.predicted)
-        spot = _free(_label_places(canvas, place, plate, margin), taken)
+        plate = name_plate(track.label, percent, track.track_id, colour_of(track.label), em, track.predicted)
+        spot = _label_place(canvas, place, plate, margin, taken)
         canvas.add(plate, spot[0], spot[1])
         taken.append(spot)
 
 
-def _label_places(canvas: Canvas, box: Area, plate: Plate, margin: int) -> Iterator[Area]:
-    """Where a box's label may stand, best first: above, inside where the box is at the top edge, below, inside."""
-    above, below = box[1] - margin - plate.height, box[3] + margin
-    lowest = max(0, canvas.height - plate.height)
+def _label_place(canvas: Canvas, box: Area, plate: Plate, margin: int, taken: Sequence[Area]) -> Area:
+    """Where a box's label stands: above, inside where the box is at the top edge, below, or inside.
+
+    The first place that nothing has taken; failing that, the first.
+    """
+    height, width, _ = plate
+    above, below, lowest = box[1] - margin - height, box[3] + margin, max(0, canvas.height - height)
     inside = min(box[1] + margin, lowest)
-    rightmost = max(0, canvas.width - plate.width)
+    reach, rightmost, first = margin // 4 * 2, max(0, canvas.width - width), None
     for top in (above, below, inside) if above >= 0 else (inside, below):
         if top <= lowest:
-            for left in (box[0] - margin // 4 * 2, box[2] + margin // 4 * 2 - plate.width):
+            for left in (box[0] - reach, box[2] + reach - width):
                 x = max(0, min(left, rightmost))
-                yield x, top, x + plate.width, top + plate.height
-
-
-def _free(places: Iterator[Area], taken: Sequence[Area]) -> Area:
-    """The first place that nothing has taken; failing that, the first."""
-    first = None
-    for place in places:
-        if not overlap(place, taken):
-            return place
-        first = first or place
-    if first is None:
-        raise ValueError("no place at all")
-    return first
+                place = x, top, x + width, top + height
+                if not overlap(place, taken):
+                    return place
+                first = first or place
+    return first or (0, 0, width, height)
