@@ -199,6 +199,35 @@ def test_pictures_under_way_on_a_lost_edge_tpu_are_done_by_the_cpu(
     ]
 
 
+def test_the_cpu_holds_no_memory_beside_an_edge_tpu_that_works_and_is_there_when_that_is_lost(world: World) -> None:
+    world.plug()
+    world.detector.open()
+    world.pass_time(20)
+    assert world.detector._spare is not None
+    world.pass_time(15)
+    assert world.detector._spare is None
+    world.detector.submit(picture(1))
+    world.hosts[0].fault = "usb:2-1: died of SIGABRT"
+    assert world.answer() == "cat"
+    assert (world.where, world.detector.slots) == ("cpu", 1)
+
+
+def test_a_model_that_has_gone_meanwhile_is_told_and_the_edge_tpu_waited_for(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.plug()
+    world.detector.open()
+    world.pass_time(40)
+    (world.folder / "tiny.tflite").unlink()
+    world.hosts[0].fault = "usb:2-1: died of SIGABRT"
+    world.detector.collect(0.0)
+    assert (world.where, world.detector.slots) == ("", 0)
+    (told,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert told.startswith(f"the CPU cannot stand in: {world.folder}/tiny.tflite: no such model file: ")
+    world.pass_time(1.5)
+    assert world.ask(3) == "3 on usb:2-1"
+
+
 def test_an_edge_tpu_that_dies_idle_is_noticed(world: World) -> None:
     world.plug()
     world.detector.open()

@@ -21,7 +21,7 @@ from edgecam.detectors.process import ProcessOptions
 from edgecam.detectors.seat import SLOTS, Host, Hosted, Job, Seat
 from edgecam.detectors.tflite import TfliteDetector
 from edgecam.detectors.watch import TpuWatch
-from edgecam.errors import DetectorError, ModelError
+from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.labels import Labels
 from edgecam.modelfile import ModelFile
 from edgecam.models import ModelPair
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 NAP = 0.05
 """Seconds between two looks while there is no device at all."""
+SPARE_KEPT = 30.0
+"""Seconds for which an Edge TPU must have worked until the CPU's interpreter, and its memory, is let go."""
 HELD_BACK = 4
 """For each Edge TPU so many answers may be ready while an older picture is still under way on a slower one."""
 
@@ -44,7 +46,9 @@ class FailoverDetector(Detector):
     on an Edge TPU that is lost goes to another one or to the CPU; where there is neither, `collect` raises
     DetectorError. `labels` is a label file (None: the pair's own labels).
 
-    Nothing here waits for an Edge TPU to open: its process is asked, at each turn, whether it is ready.
+    Nothing here waits for an Edge TPU to open: its process is asked, at each turn, whether it is ready. The CPU's
+    interpreter is there from the start, goes once an Edge TPU has worked for SPARE_KEPT seconds, and is opened again,
+    which takes a fraction of a second, when that is lost.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class FailoverDetector(Detector):
         self._file: ModelFile | None = None
         self._labels: Labels | None = None
         self._spare: TfliteDetector | None = None
+        self._has_spare = False
+        self._last_without = 0.0
         self._seats: dict[str, Seat] = {}
         self._jobs: deque[Job] = deque()
         self._info: DetectorInfo | None = None
@@ -81,9 +87,9 @@ class FailoverDetector(Detector):
         self._file = models.load(path)
         models.check_detector(self._file)
         self._labels = models.labels_for(self._pair, self._label_file)
-        if self._pair.cpu is not None and not self._choice.insists:
-            self._spare = TfliteDetector(self._pair.cpu, self._labels, self._options.threads, self._options.runtime)
-            self._spare.open()
+        self._has_spare = self._pair.cpu is not None and not self._choice.insists
+        self._last_without = self._clock()
+        self._open_spare()
         self._tend()
 
     def close(self) -> None:
@@ -192,6 +198,7 @@ class FailoverDetector(Detector):
 
     def _lose(self, seat: Seat, error: DetectorError) -> None:
         seat.lose(error, self._clock())
+        self._keep_spare(self._clock())
         self._describe()
 
     def _tend(self) -> None:
@@ -209,7 +216,33 @@ class FailoverDetector(Detector):
                 continue
             if not kept:
                 del self._seats[device]
+        self._keep_spare(now)
         self._describe()
+
+    def _keep_spare(self, now: float) -> None:
+        """Have the CPU ready while no Edge TPU is, and for a while after."""
+        if not self._ready():
+            self._last_without = now
+            if self._spare is None and self._has_spare:
+                self._reopen_spare()
+        elif self._spare is not None and now - self._last_without > SPARE_KEPT:
+            self._spare.close()
+            self._spare = None
+
+    def _reopen_spare(self) -> None:
+        try:
+            self._open_spare()
+        except InputError as error:  # the model was good when it was opened first: no reason to end
+            log.error("the CPU cannot stand in: %s", error)
+            self._has_spare = False
+
+    def _open_spare(self) -> None:
+        if not self._has_spare:
+            return
+        assert self._pair.cpu is not None
+        spare = TfliteDetector(self._pair.cpu, self._labels, self._options.threads, self._options.runtime)
+        spare.open()
+        self._spare = spare
 
     def _process(self, device: str, lock: Path) -> Hosted:
         assert self._file is not None
