@@ -45,6 +45,7 @@ class Spool:
         self._messages = messages
         self._age = age
         self._opened = False
+        self._failed: Callable[..., object] | None = None
         self._file_backoff = Backoff()
         self._refusals = Backoff(_REFUSED_WAIT, _REFUSED_LIMIT)
         self._under_way: dict[int, OutboxMessage] = {}
@@ -199,10 +200,12 @@ class Spool:
             if not self.fault:
                 log.error("%s", error)
             self.fault = str(error)
+            self._failed = ask if ask in (self._forget, self._give_up) else None
             self._file_backoff.failed(now.monotonic)
             self._shut()
             return None
-        if self._file_backoff.since is not None:
+        # What can be read is not mended where it was a write that failed: a disk may be read-only.
+        if self._file_backoff.since is not None and self._failed in (None, ask):
             log.warning("the outbox can be used again, after %.1f s", self._file_backoff.succeeded(now.monotonic))
             self.fault = ""
         return answer
