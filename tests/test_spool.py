@@ -56,8 +56,9 @@ def test_a_disk_that_can_only_be_read_is_said_once_and_tried_ever_more_seldom(
     spool: Spool, outbox: OutboxOnABadDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
     for second in range(1, HOUR):
-        spool.upkeep(moment(second))
+        spool.ask()
         spool.due(moment(second), 10)
+        spool.upkeep(moment(second))
         assert spool.fault == "the disk is read-only"
     assert [record.getMessage() for record in caplog.records] == ["the disk is read-only"]
     assert outbox.tries < HOUR / 25
