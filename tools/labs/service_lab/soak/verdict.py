@@ -14,6 +14,8 @@ from service_lab.soak.site import DATA, PYTHON, Site, Subscriber
 
 _BEGAN = re.compile(r"event (\d+\.\d+-\w+): .*score")
 EDGECAM = "/opt/edgecam/current/bin/edgecam"
+_LEAD = 3.0
+"""Seconds between what happens and the look that finds it, at most."""
 _CHECK = """\
 import sqlite3
 db = sqlite3.connect('file:{data}/edgecam.db?mode=ro', uri=True)
@@ -62,7 +64,7 @@ def _events(site: Site, subscriber: Subscriber, record: Record, outcome: Outcome
 
 
 def _announced(site: Site, record: Record, kept: set[str], outcome: Outcome) -> None:
-    """What edgecam's log says began is in its journal, but for what a disk read-only until a restart took along."""
+    """What edgecam's log says began is in its journal, but for what waited for a disk when the service ended."""
     said = site.container.journal(record.epoch)
     found = [(_BEGAN.search(str(line.get("MESSAGE"))), int(line["__REALTIME_TIMESTAMP"]) / 1e6) for line in said]
     announced = {match[1]: when - record.epoch for match, when in found if match}
@@ -71,15 +73,23 @@ def _announced(site: Site, record: Record, kept: set[str], outcome: Outcome) -> 
     unexplained = {event: round(when, 1) for event, when in missing.items() if event not in without_a_disk}
     told = [str(line["MESSAGE"]) for line in said if "events lost" in str(line.get("MESSAGE"))]
     outcome.note("events announced", f"{len(announced)}, {len(missing)} of them not in the journal")
-    outcome.note("lost with a disk that stayed read-only", f"{len(without_a_disk)}; edgecam said: {told or 'nothing'}")
+    outcome.note(
+        "lost as the service ended without its disk", f"{len(without_a_disk)}; edgecam said: {told or 'nothing'}"
+    )
     outcome.expect(not unexplained, f"announced, not in the journal: {unexplained}")
     outcome.expect(told or not without_a_disk, "edgecam did not say that events were lost with the disk")
 
 
 def _was_without_a_disk(record: Record, when: float) -> bool:
-    mended = {line["number"]: line["at"] for line in record.lines("mended")}
-    struck = [line for line in record.lines("struck") if "read-only" in line["fault"]]
-    return any(line["at"] - 2 <= when <= mended.get(line["number"], when) for line in struck)
+    """Whether a disk could not be written to then, and was not well again before the service ended."""
+    well = {line["number"]: line["at"] for line in record.lines("well")}
+    starts = [line["at"] for line in record.lines("service") if line["at"] >= when]
+    struck = [line for line in record.lines("struck") if line["fault"].startswith("disk")]
+    return any(
+        line["at"] - _LEAD <= when <= start <= well.get(line["number"], start) + _LEAD
+        for line in struck
+        for start in starts[:1]
+    )
 
 
 def _lives(record: Record) -> list[dict[str, Any]]:
