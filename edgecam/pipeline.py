@@ -51,7 +51,7 @@ class Counters:
     """What went through a pipeline.
 
     Once it has stopped, captured equals written plus dropped, and analysed plus skipped plus failed (lost with the
-    detector), exactly.
+    detector), exactly. `events_lost` counts messages that could be recorded nowhere.
     """
 
     frames_captured: int
@@ -157,8 +157,13 @@ class Pipeline:
             frames_written=output.written,
             frames_dropped=output.missed + output.refused,
             events=self.detect.events_started,
-            events_lost=sum(outlet.events_lost for outlet in output.outlets) + self._analyses.events_lost,
+            events_lost=self._unrecorded + self._analyses.events_lost,
         )
+
+    @property
+    def _unrecorded(self) -> int:
+        """Event messages that no sink of events alone could take: the most that one of them lost."""
+        return max((outlet.events_lost for outlet in self.output.outlets if not outlet.takes_frames), default=0)
 
     def status(self) -> str:
         """One line for the overlay: camera, model, device, caution, frames a second."""

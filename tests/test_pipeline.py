@@ -14,18 +14,18 @@ from edgecam.clock import SystemClock
 from edgecam.errors import ModelError, SinkError, WorkerStuck
 from edgecam.events import EventRules
 from edgecam.pipeline import Pipeline, PipelineParts
-from edgecam.ports import Camera, Detector
+from edgecam.ports import Camera, Detector, Sink
 from edgecam.testing import RecordingSink, ScriptedCamera, ScriptedDetector, make_frame
 from edgecam.tracker import Tracker
-from edgecam.types import AnnotatedFrame, BBox, Detection, EventType, Frame
+from edgecam.types import AnnotatedFrame, BBox, Detection, Event, EventType, Frame
 
 DOG = Detection("dog", 0.9, BBox(0.1, 0.1, 0.3, 0.5))
 
 
-def make_app(camera: Camera, detector: Detector, sink: RecordingSink, **options: float) -> App:
+def make_app(camera: Camera, detector: Detector, *sinks: Sink, **options: float) -> App:
     changed = threading.Event()
     rules = EventRules("front", clock=SystemClock(), new_id=lambda start: f"event-{start}")
-    parts = PipelineParts("front", camera, detector, Tracker(), rules, [sink], None, SystemClock())
+    parts = PipelineParts("front", camera, detector, Tracker(), rules, sinks, None, SystemClock())
     return App([Pipeline(parts, changed.set, **options)], changed)  # type: ignore[arg-type]
 
 
@@ -163,6 +163,42 @@ def test_a_hung_sink_is_named_and_holds_nobody_for_ever() -> None:
         release.set()
         for worker in app.pipelines[0].workers:
             worker.join_within(10.0)
+
+
+class EventsAlone(Sink):
+    """Takes events alone, and none of them."""
+
+    name = "events file"
+
+    def __init__(self, *, works: bool = False, on_disk: bool = True) -> None:
+        self.waits_for_disk = on_disk
+        self._works = works
+        self.taken = 0
+
+    def publish(self, event: Event) -> None:
+        if not self._works:
+            raise SinkError("the disk is full")
+        self.taken += 1
+
+
+class Refusing(RecordingSink):
+    """Takes frames, and nothing else."""
+
+    def publish(self, event: Event) -> None:
+        raise SinkError("the disk is full")
+
+
+def test_an_event_that_could_be_recorded_nowhere_is_lost_once() -> None:
+    """However many sinks lost it: what counts is the record of events, not a picture or a clip."""
+    taking = EventsAlone(works=True, on_disk=False)
+    sinks = [EventsAlone(), EventsAlone(on_disk=False), taking, Refusing(), Refusing()]
+    app = make_app(ScriptedCamera(frames(100), lossless=True), ScriptedDetector([[DOG]] * 100), *sinks)
+    app.run()
+    assert app.counters()["front"].events_lost == taking.taken > 0
+
+    app = make_app(ScriptedCamera(frames(100), lossless=True), ScriptedDetector([[DOG]] * 100), taking, Refusing())
+    app.run()
+    assert app.counters()["front"].events_lost == 0
 
 
 class OnDisk(RecordingSink):
