@@ -38,6 +38,7 @@ from edgecam.health.services import Health
 from edgecam.housekeeping import HousekeepingWorker
 from edgecam.journal import Journal
 from edgecam.models import resolve
+from edgecam.parking import Parking, record_parked
 from edgecam.pipeline import Counters, Pipeline
 from edgecam.ports import Clock
 from edgecam.sinks.display import Display
@@ -228,7 +229,8 @@ class App:
 def tidy(config: Config, clock: Clock) -> None:
     """Put right, before anything runs, what a crash or a power cut left behind. Raises SinkError.
 
-    Clips first: the last message of an event that was cut says whether there is one.
+    Clips first: the last message of an event that was cut says whether there is one. Then the events that the last run
+    could not record, which may have the ends of others.
     """
     from edgecam.recording.adoption import adopt
 
@@ -238,6 +240,7 @@ def tidy(config: Config, clock: Clock) -> None:
     with Journal(path, outbox=config.mqtt.enabled, clock=clock) as journal, ClipStore(path) as store:
         settled = sum(len(adopt(config.data_dir / folder, store, kind)) for folder, kind in FOLDERS.items())
         settled += settle_interrupted(store, config.data_dir)
+        record_parked(Parking(path), journal)
         cut = journal.close_open_events("edgecam had stopped without ending it")
     if settled:
         log.warning("%d clips were left unfinished by the last run: brought to their end", settled)

@@ -156,18 +156,18 @@ class Backlog:
             self._closed = True
             self._changed.notify_all()
 
-    def leave(self) -> None:
-        """Say that nobody will take any more. What is left, also in hand, was not taken; its events are lost."""
+    def leave(self) -> list[Event]:
+        """Say that nobody will take any more. What is left, also in hand, was not taken; returns its events."""
         with self._changed:
             self._left = True
             left = [*self._in_hand, *self._items]
             self._items.clear()
             self._in_hand = []
             self._waiting_frames = 0
-            self.events_lost += sum(isinstance(item.part, Event) for item in left)
             self._changed.notify_all()
         for item in left:
             item.receipt.settle(False)
+        return [item.part for item in left if isinstance(item.part, Event)]
 
     def _is_idle(self) -> bool:
         return self._left or (not self._items and not self._in_hand)

@@ -23,6 +23,7 @@ from edgecam.inference import InferenceWorker
 from edgecam.marks import named_marks
 from edgecam.models import Model, labels_for, load, pair_of
 from edgecam.overlay import Overlay
+from edgecam.parking import Parking
 from edgecam.pipeline import PipelineParts
 from edgecam.ports import Clock, Detector, Sink
 from edgecam.retention import Policy
@@ -200,7 +201,8 @@ def build_sinks(
     told = messaging.sink(camera) if messaging else None
     if config.journal.enabled:
         sending = {"outbox": True, "on_record": messaging.publisher.wake} if messaging else {}
-        made.append(sinks.create("journal", path=data / JOURNAL, snapshots=shots, clock=clock, **sending))
+        path = data / JOURNAL
+        made.append(sinks.create("journal", path=path, snapshots=shots, clock=clock, parking=Parking(path), **sending))
     if config.jsonl.enabled:
         made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl"))
     if told:

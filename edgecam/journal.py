@@ -16,7 +16,7 @@ from edgecam.journal_schema import (
     make_room,
     transaction,
 )
-from edgecam.outbox import moment, put
+from edgecam.outbox import Moment, moment, put
 from edgecam.ports import Clock
 
 _RECORD = """
@@ -45,6 +45,8 @@ _IN_ZONE = """zones IN (
     )
     SELECT entered FROM lists WHERE instr(entered, ?)
 )"""
+#: Of an event's messages, in order.
+_TYPES = ("new", "update", "end")
 _TOLD = "SELECT data, end_time, snapshot, cut, json_extract(data, '$.clip') FROM events"
 
 
@@ -83,7 +85,29 @@ class Journal(JournalFile):
             for document, snapshot in messages:
                 self._record(document, snapshot)
 
-    def _record(self, document: Mapping[str, Any], snapshot: Path | None) -> None:
+    def record_late(self, messages: Iterable[tuple[Mapping[str, Any], Path | None, Moment]]) -> int:
+        """Take messages that could not be recorded in their time, of each event in order, in one commit; returns how
+        many were new.
+
+        With each comes the moment that its outbox is to be told. One that is recorded already changes nothing: of one
+        event there is one message for each frame, but for an `end` with the last of them.
+        """
+        taken = 0
+        with self._faults(), transaction(self._opened):
+            for document, snapshot, recorded in messages:
+                if not self._is_recorded(document):
+                    self._record(document, snapshot, recorded)
+                    taken += 1
+        return taken
+
+    def _is_recorded(self, document: Mapping[str, Any]) -> bool:
+        query = "SELECT frame_time, json_extract(data, '$.type') FROM events WHERE id = ?"
+        row = self._opened.execute(query, (document["id"],)).fetchone()
+        if row is None:
+            return False
+        return bool((document["frame_time"], _TYPES.index(document["type"])) <= (row[0], _TYPES.index(row[1])))
+
+    def _record(self, document: Mapping[str, Any], snapshot: Path | None, recorded: Moment | None = None) -> None:
         known = dict(document) | {"clip": self._clip(document["id"])}
         row = known | {
             "best_frame": document["best"]["frame"],
@@ -97,7 +121,8 @@ class Journal(JournalFile):
         self._opened.execute(_RECORD, row)
         self._opened.execute(_INDEXED, row)
         if self._outbox:
-            self._tell(before, {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known)
+            after = {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known
+            self._tell(before, after, recorded)
 
     def events(
         self,
@@ -165,9 +190,9 @@ class Journal(JournalFile):
         row = self._opened.execute(_CLIP.format("?"), (event_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def _tell(self, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    def _tell(self, before: dict[str, Any] | None, after: dict[str, Any], recorded: Moment | None = None) -> None:
         message = json.dumps(frigate_message(before, after), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        put(self._opened, message, moment(self._clock))
+        put(self._opened, message, recorded or moment(self._clock))
 
     def _check(self) -> None:
         super()._check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 
 from edgecam.backoff import Backoff
@@ -44,6 +45,7 @@ class Outlet:
         self._backoff = Backoff()
         self._is_open = True
         self._works_since: float | None = None
+        self._abandoned = False
 
     @property
     def name(self) -> str:
@@ -105,18 +107,38 @@ class Outlet:
             self.events_taken += len(events)
             self._works()
 
-    def close(self) -> None:
-        """One last try to hand over what waits, whatever the back-off says, then close. Never raises SinkError."""
+    def close(self, *late: Event) -> None:
+        """One last try to hand over what waits and what comes `late`, whatever the back-off says, then close.
+
+        What the sink does not take it may park; the rest is lost. Never raises SinkError.
+        """
+        self._waiting.extend(self._unknown(late))
         self._backoff.skip()
         self.flush()
-        if self._waiting:
-            self.events_lost += len(self._waiting)
-            log.error("%s: %d events lost at the end", self.name, len(self._waiting))
-            self._waiting.clear()
+        if not self._abandoned:
+            self._give_up(list(self._waiting))
+        self._waiting.clear()
         try:
             self._sink.close()
         except SinkError as error:
             log.error("%s: %s", self.name, error)
+
+    def abandon(self, *late: Event) -> None:
+        """Park what waits and what comes `late`, as `close` does, while the sink is stuck. From another thread."""
+        self._abandoned = True
+        waiting = list(self._waiting)
+        self._give_up([*waiting, *self._unknown(late)])
+
+    def _unknown(self, late: Iterable[Event]) -> list[Event]:
+        """Those that do not wait here already: what is in hand does."""
+        waiting = set(map(id, self._waiting.copy()))
+        return [event for event in late if id(event) not in waiting]
+
+    def _give_up(self, events: list[Event]) -> None:
+        lost = len(events) - self._sink.park(events) if events else 0
+        if lost:
+            self.events_lost += lost
+            log.error("%s: %d event messages lost at the end", self.name, lost)
 
     def _usable(self) -> bool:
         """Whether the sink is open; opens it where it is time to."""

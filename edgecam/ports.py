@@ -110,7 +110,7 @@ class Sink(Device):
 
     @property
     def name(self) -> str:
-        """What to call it in messages."""
+        """What to call it in messages, in plain words that may follow "the"."""
         return type(self).__name__
 
     def glance(self, annotated: AnnotatedFrame) -> bool:
@@ -133,6 +133,13 @@ class Sink(Device):
         """Take several events, in order. Raises SinkError."""
         for event in events:
             self.publish(event)
+
+    def park(self, events: Sequence[Event]) -> int:
+        """Keep elsewhere, for the next start, what could not be published before the end; returns how many of them.
+
+        Also from another thread, while this sink's own is stuck in a call: must not wait for the sink's disk.
+        """
+        return 0
 
 
 class Clock(ABC):

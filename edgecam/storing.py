@@ -29,7 +29,7 @@ class StoreWorker(Worker):
     """
 
     def __init__(self, sink: Sink, clock: Clock, on_exit: Callable[[], None]) -> None:
-        super().__init__(sink.name, on_exit)
+        super().__init__(sink.name.replace(" ", "-"), on_exit)
         self.outlet = Outlet(sink, clock)
         self._backlog = Backlog()
         self._turned_away = 0
@@ -59,7 +59,7 @@ class StoreWorker(Worker):
     def trouble(self) -> str:
         """What is wrong, "" while nothing is."""
         if (silence := self.silence) > STALLED_AFTER:
-            return f"{self.name}: the disk has not answered for {silence:.0f} s"
+            return f"the {self.outlet.name}: the disk has not answered for {silence:.0f} s"
         return self.outlet.trouble
 
     def setup(self) -> None:
@@ -76,8 +76,7 @@ class StoreWorker(Worker):
             self._backlog.finished(self.outlet.write(item.part))
 
     def teardown(self) -> None:
-        self._backlog.leave()
-        self.outlet.close()
+        self.outlet.close(*self._backlog.leave())
 
     def offer(self, annotated: AnnotatedFrame, receipt: Receipt, timeout: float) -> bool:
         """Hand over a frame; False where there was no room within `timeout` seconds: offer it again, or refuse it."""
@@ -109,7 +108,8 @@ class StoreWorker(Worker):
             self._stalled_since = self.beat
             log.error("%s; frames are refused, events wait", self.trouble)
         elif silence <= STALLED_AFTER and self._stalled_since is not None:
-            log.warning("%s: the disk answers again, after %.1f s", self.name, self.beat - self._stalled_since)
+            lasted = self.beat - self._stalled_since
+            log.warning("the %s: the disk answers again, after %.1f s", self.outlet.name, lasted)
             self._stalled_since = None
 
     def close(self) -> None:
@@ -117,5 +117,5 @@ class StoreWorker(Worker):
         self._backlog.close()
 
     def abandon(self) -> None:
-        """Give up on what the sink has not taken: it is stuck."""
-        self._backlog.leave()
+        """Give up on what the sink has not taken, but for the events that it can park: it is stuck."""
+        self.outlet.abandon(*self._backlog.leave())

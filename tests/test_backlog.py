@@ -91,13 +91,13 @@ def test_what_the_sink_leaves_behind_was_not_taken() -> None:
     backlog.put_events([(event(UPDATE, 1), ledger.receipt("waiting"))])
     backlog.put_frame(annotated(1), ledger.receipt("frame"), 0.0)
     backlog.take(0.0)
-    backlog.leave()
+    assert backlog.leave() == [event(UPDATE, 0), event(UPDATE, 1)]
     backlog.put_events([(event(UPDATE, 2), ledger.receipt("late"))])
     assert not backlog.put_frame(annotated(3), ledger.receipt("late frame"), 0.0)
     backlog.finished(True)
     assert ledger.told.pop("late frame") == []
     assert set(map(tuple, ledger.told.values())) == {(False,)}
-    assert backlog.events_lost == 3
+    assert backlog.events_lost == 1
 
 
 def test_it_is_waited_for_only_while_it_keeps_up() -> None:

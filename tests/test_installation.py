@@ -183,7 +183,11 @@ def test_uninstall_keeps_what_is_the_owners(machine: Machine, tmp_path: Path) ->
     data = machine.root / "var/lib/edgecam/edgecam.db"
     data.parent.mkdir(parents=True)
     data.touch()
+    parked = machine.root / "run/edgecam/parked-events.jsonl"
+    parked.parent.mkdir(parents=True)
+    parked.touch()
     assert uninstall(machine) == 0
+    assert parked.exists()
     kept = {name for name in tree(machine.root) - before if not name.startswith(("proc", "run"))}
     assert kept == {"etc/edgecam/edgecam.toml", "etc/edgecam/added-packages", "var/lib/edgecam/edgecam.db"}
     assert machine.state == "inactive"
@@ -196,7 +200,11 @@ def test_purge_leaves_nothing(machine: Machine, tmp_path: Path) -> None:
     secret = machine.root / "etc/credstore/edgecam.mqtt-password"
     secret.parent.mkdir(parents=True)
     secret.touch()
+    parked = machine.root / "run/edgecam/parked-events.jsonl"
+    parked.parent.mkdir(parents=True)
+    parked.touch()
     assert uninstall(machine, purge=True) == 0
+    assert not parked.parent.exists()
     assert {name for name in tree(machine.root) - before if not name.startswith(("proc", "run"))} == set()
     assert not machine.installed
     assert not (machine.root / "etc/passwd").read_text()

@@ -21,6 +21,7 @@ LIMIT = 20.0
 class HangingSink(RecordingSink):
     """Hangs in its next write after `hang`, until `release`."""
 
+    name = "video"
     waits_for_disk = True
 
     def __init__(self) -> None:
@@ -128,7 +129,6 @@ def test_a_disk_that_stalls_is_said_once_and_so_is_its_return(caplog: pytest.Log
     caplog.set_level(logging.WARNING)
     sink = HangingSink()
     store = make_store(sink)
-    store.name = "VideoSink-front"
     assert store.trouble == ""
     sink.hang()
     store.start()
@@ -139,15 +139,15 @@ def test_a_disk_that_stalls_is_said_once_and_so_is_its_return(caplog: pytest.Log
     store.beat = monotonic() - STALLED_AFTER - 25
     store.look_after()
     store.look_after()
-    assert store.trouble == "VideoSink-front: the disk has not answered for 30 s"
+    assert store.trouble == "the video: the disk has not answered for 30 s"
     sink.release()
     store.close()
     store.join_within(LIMIT)
     store.look_after()
     store.look_after()
     stalled, back = caplog.messages
-    assert stalled == "VideoSink-front: the disk has not answered for 30 s; frames are refused, events wait"
-    assert back.startswith("VideoSink-front: the disk answers again, after 30.")
+    assert stalled == "the video: the disk has not answered for 30 s; frames are refused, events wait"
+    assert back.startswith("the video: the disk answers again, after 30.")
     assert store.trouble == ""
 
 

@@ -23,4 +23,6 @@ ADDED_PACKAGES = f"{CONFIG_FOLDER}/added-packages"
 CREDENTIALS = ("/etc/credstore", "/etc/credstore.encrypted")
 DATA = "/var/lib/edgecam"
 MODELS = f"{DATA}/models"
+#: Left behind by the service for its next start: events that no disk took.
+RUNTIME = "/run/edgecam"
 USER = "edgecam"

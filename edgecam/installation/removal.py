@@ -88,10 +88,11 @@ def steps(host: Host, *, purge: bool) -> Iterator[Step]:
         yield Follow(host, ("systemctl", "daemon-reload"), ("systemctl", "reset-failed", layout.UNIT_NAME))
     if host.path("/run/udev/control").exists():
         yield Follow(host, ("udevadm", "control", "--reload"))
+    yield RemoveEmptyFolder(host, layout.RUNTIME)
     if purge:
         if host.runner.has("apt-get"):
             yield PurgePackages(host)
-        yield Remove(host, layout.CONFIG_FOLDER, layout.DATA, layout.DROP_INS, *_credentials(host))
+        yield Remove(host, layout.CONFIG_FOLDER, layout.DATA, layout.RUNTIME, layout.DROP_INS, *_credentials(host))
         yield RemoveAccount(host)
     yield Remove(host, layout.HOME)
 

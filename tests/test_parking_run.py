@@ -1,0 +1,98 @@
+"""`edgecam run` on a disk that turns read-only, stopped before it is mended: the next run has every event, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disk_rig import ext4_image, mounted, unmount
+from mqtt_broker import Listener, Mosquitto
+from test_run_mqtt import LIMIT, assert_complete, events, finish, write_config
+
+from edgecam.parking import NAME
+
+pytestmark = pytest.mark.any_runtime
+
+
+def start(config: Path, runtime: Path) -> subprocess.Popen[str]:
+    """A run whose run-time folder survives it, as systemd's does; what it says is in `said` beside the file."""
+    command = [sys.executable, "-m", "edgecam", "run", "-c", str(config), "--json"]
+    environment = os.environ | {"RUNTIME_DIRECTORY": str(runtime)}
+    with said(config).open("a") as stderr:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+
+
+def said(config: Path) -> Path:
+    return config.with_name("said")
+
+
+def newest(listener: Listener) -> int:
+    """The number of the newest event message that went out."""
+    return max(int(message["sequence"]) for message in events(listener))
+
+
+def stop(process: subprocess.Popen[str], config: Path) -> dict[str, Any]:
+    process.send_signal(signal.SIGTERM)
+    code, summary, _ = finish(process)
+    assert code == 0, said(config).read_text()
+    return summary
+
+
+def fail_for_good(disk: Path) -> None:
+    """Have the kernel find an error, upon which it takes the disk read-only."""
+    found = subprocess.run(["findmnt", "-no", "SOURCE", disk], capture_output=True, text=True, check=True)
+    trigger = Path("/sys/fs/ext4", Path(found.stdout.strip()).name, "trigger_fs_error")
+    if not trigger.exists():
+        pytest.skip("this kernel has no trigger_fs_error to make a disk fail with")
+    trigger.write_text("a test", encoding="ascii")
+
+
+@pytest.mark.timeout(2 * LIMIT)
+def test_events_of_a_disk_that_was_mended_after_the_stop(tmp_path: Path, broker: Mosquitto) -> None:
+    image, disk, runtime = ext4_image(tmp_path / "image"), tmp_path / "data", tmp_path / "run"
+    disk.mkdir()
+    runtime.mkdir()
+    config = write_config(tmp_path, broker, pace="realtime", loop=True)
+    with ExitStack() as cleanup, Listener(broker, "edgecam/#") as listener:
+        mounted("-o", "loop,errors=remount-ro", image, disk)
+        cleanup.callback(unmount, disk)
+        process = cleanup.enter_context(start(config, runtime))
+        cleanup.callback(process.kill)
+        listener.wait_for("edgecam/events", limit=LIMIT)
+        fail_for_good(disk)
+        listener.wait_until(lambda: "edgecam.db: " in said(config).read_text(), limit=60.0)
+        recorded, counted = newest(listener), len(listener.payloads("edgecam/street/person"))
+        listener.wait_for("edgecam/street/person", count=counted + 4, limit=60.0)
+        summary = stop(process, config)
+        assert summary["events_lost"] == 0
+        parked = len((runtime / NAME).read_bytes().splitlines())
+        assert parked > 4
+        assert newest(listener) == recorded, "what is not in the journal is not told"
+        kept = f"{parked} event messages could not be recorded; kept in {runtime / NAME} for the next start"
+        assert kept in said(config).read_text()
+
+        subprocess.run(["umount", disk], check=True)
+        assert subprocess.run(["e2fsck", "-p", image], capture_output=True, check=False).returncode <= 1
+        mounted("-o", "loop,errors=remount-ro", image, disk)
+        again = cleanup.enter_context(start(config, runtime))
+        cleanup.callback(again.kill)
+        listener.wait_until(lambda: newest(listener) > recorded + parked, limit=LIMIT)
+        more = stop(again, config)
+        listener.wait_for("edgecam/available", b"stopped", count=2)
+        assert_complete(events(listener), disk / "edgecam.db")
+        ids = {message["after"]["id"] for message in events(listener)}
+        assert len(ids) == summary["events"] + more["events"]
+        late = {message["sequence"] for message in events(listener) if message["late"]}
+        assert late >= set(range(recorded + 1, recorded + parked + 1))
+        assert not any(message["after"]["cut"] for message in events(listener)), "each has its own end"
+        assert (
+            f"{parked} event messages that the last run could not record are recorded now" in said(config).read_text()
+        )
+        assert not (runtime / NAME).exists()
+        assert more["mqtt"]["spool"] == 0
