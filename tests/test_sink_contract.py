@@ -134,6 +134,12 @@ def test_a_constructor_touches_nothing(make: SinkMaker, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@every_sink
+def test_its_name_is_no_name_of_a_class(make: SinkMaker, tmp_path: Path) -> None:
+    name = make(tmp_path).name
+    assert "Sink" not in name or name == "RecordingSink"
+
+
 @every_sink_in_files
 def test_missing_folders_are_made(make: SinkMaker, tmp_path: Path) -> None:
     with make(tmp_path / "a" / "b") as sink:

@@ -49,6 +49,7 @@ class ClipSink(Sink):
     `recorded` counts finished clips.
     """
 
+    name = "clips"
     waits_for_disk = True
 
     def __init__(  # noqa: PLR0913  (the keys of its configuration)
@@ -112,7 +113,7 @@ class ClipSink(Sink):
             return
         self._failed = True
         if self._disk is None:
-            self._disk = DiskWorker(f"clips-{self._camera}")
+            self._disk = DiskWorker(f"clips-disk-{self._camera}")
             self._disk.start()
         self._do(self._prepare)
         self._disk.drain()

@@ -137,10 +137,10 @@ class DiskWorker(Worker):
         """Say once that the disk hangs, and once that it does no more."""
         lag = self._lag()
         if lag > SAID_AFTER and not self._said:
-            log.warning("%s: the disk has not answered for %.0f s; clips wait in memory", self.name, lag)
+            log.warning("the clips: the disk has not answered for %.0f s; what is recorded waits in memory", lag)
             self._said = True
         elif not lag and self._said:
-            log.warning("%s: the disk answers again", self.name)
+            log.warning("the clips: the disk answers again")
             self._said = False
 
     def _ended(self) -> None:

@@ -154,6 +154,8 @@ class Display:
 class DisplaySink(Sink):
     """One camera's frames on their way to the display; takes any number of them and waits for nothing."""
 
+    name = "display"
+
     def __init__(self, display: Display, camera: str) -> None:
         """Raises KeyError for a camera that is not among the display's."""
         self._display = display

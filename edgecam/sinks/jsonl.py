@@ -23,6 +23,7 @@ class JsonLinesSink(Sink):
     journal is the memory; these lines are not forced to the disk. One writer to a file.
     """
 
+    name = "events file"
     waits_for_disk = True
 
     def __init__(self, path: Path) -> None:

@@ -29,6 +29,8 @@ class LiveSink(Sink):
     that does not work is a SinkError.
     """
 
+    name = "live video"
+
     def __init__(
         self, camera: str, live: LiveFeed, *, encoder: EncoderOptions | None = None, overlay: bool = True
     ) -> None:

@@ -28,6 +28,8 @@ class MqttSink(Sink):
     camera.
     """
 
+    name = "MQTT"
+
     def __init__(
         self,
         retained: RetainedTopics,

@@ -10,6 +10,8 @@ from edgecam.types import AnnotatedFrame
 class NewestSink(Sink):
     """Puts each frame where the web server finds the newest: one reference, whoever looks. Never fails."""
 
+    name = "newest picture"
+
     def __init__(self, newest: NewestFrame) -> None:
         self._newest = newest
 

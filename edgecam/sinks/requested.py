@@ -26,6 +26,7 @@ class RequestedSnapshotSink(Sink):
     called in the output thread; a disk that takes nothing costs no frames.
     """
 
+    name = "requested snapshots"
     waits_for_disk = True
 
     def __init__(

@@ -63,6 +63,7 @@ class SnapshotSink(Sink):
     `on_saved` is called with each picture that was saved. While the switch `snapshots` is off events pass by.
     """
 
+    name = "snapshots"
     waits_for_disk = True
 
     def __init__(

@@ -44,6 +44,7 @@ class VideoSink(Sink):
     B-frames are off: they would delay the last whole fragment, for a tenth of the size.
     """
 
+    name = "video"
     waits_for_disk = True
 
     def __init__(
