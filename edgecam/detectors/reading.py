@@ -63,9 +63,12 @@ class ModelReader:
         if self._decoder is None:
             raise RuntimeError("outputs are read before the reader knows their shapes")
         found = self._decoder.decode(outputs, self._score_floor)
-        boxes, there = placement.in_picture(found.boxes)
         self.discarded += found.discarded
-        columns = zip(boxes.tolist(), found.classes[there].tolist(), found.scores[there].tolist(), strict=True)
+        boxes, classes, scores = found.boxes, found.classes, found.scores
+        if placement != WHOLE:
+            boxes, there = placement.in_picture(boxes)
+            classes, scores = classes[there], scores[there]
+        columns = zip(boxes.tolist(), classes.tolist(), scores.tolist(), strict=True)
         return [Detection(self._name(number), score, BBox(*box)) for box, number, score in columns]
 
     def _name(self, class_id: int) -> str:

@@ -16,7 +16,6 @@ from edgecam.families.family import (
     Output,
     Outputs,
     dequantised,
-    usable,
 )
 from edgecam.modelfile import POSTPROCESS_ROLES, ModelFile, ModelForm
 
@@ -34,13 +33,19 @@ class PostProcessDecoder(Decoder):
         self._quantisation = {role: outputs[position][1:] for role, position in roles.items()}
 
     def decode(self, outputs: Outputs, floor: float) -> Candidates:
-        # Past the count the outputs are never written: anything may be there.
-        with np.errstate(invalid="ignore"):
-            found = decode(
-                **{role: dequantised(outputs[at], *self._quantisation[role]) for role, at in self.roles.items()}
-            )
+        real = {role: self._real(outputs[at], *self._quantisation[role]) for role, at in self.roles.items()}
+        found = decode(**real)
+        if floor <= 0:
+            return found
         enough = int(np.count_nonzero(found.scores >= floor))
         return Candidates(found.boxes[:enough], found.classes[:enough], found.scores[:enough], found.discarded)
+
+    def _real(self, values: NDArray[np.generic], scale: float, zero_point: int) -> NDArray[np.generic]:
+        """Real values. Past the count the outputs are never written: anything may be there."""
+        if scale <= 0:
+            return values
+        with np.errstate(invalid="ignore"):
+            return dequantised(values, scale, zero_point)
 
 
 def output_roles(
@@ -61,17 +66,40 @@ def output_roles(
 
 
 def decode(
-    boxes: NDArray[np.float64], classes: NDArray[np.float64], scores: NDArray[np.float64], count: NDArray[np.float64]
+    boxes: NDArray[np.generic], classes: NDArray[np.generic], scores: NDArray[np.generic], count: NDArray[np.generic]
 ) -> Candidates:
     """Candidates of the four outputs: boxes [1, N, 4] as ymin, xmin, ymax, xmax, classes and scores [1, N], count [1].
 
-    Boxes are cut at the frame's edges; those with nothing left, and anything not finite, are discarded.
+    Boxes are cut at the frame's edges; those with nothing left, and anything not finite, are discarded. There are 10 to
+    100 of them: for so few, plain Python takes less time than NumPy.
     """
-    every = scores.reshape(-1)
-    stated = float(count.reshape(-1)[0])
-    number = int(min(max(stated, 0), every.size)) if math.isfinite(stated) else 0
-    edges = boxes.reshape(-1, 4)[:number][:, [1, 0, 3, 2]]
-    return usable(edges, classes.reshape(-1)[:number], every[:number])
+    stated = float(count.reshape(-1).tolist()[0])
+    number = int(min(max(stated, 0), scores.size)) if math.isfinite(stated) else 0
+    every = zip(
+        boxes.reshape(-1, 4)[:number].tolist(),
+        classes.reshape(-1)[:number].tolist(),
+        scores.reshape(-1)[:number].tolist(),
+        strict=True,
+    )
+    found = [
+        (score, kind, (max(xmin, 0.0), max(ymin, 0.0), min(xmax, 1.0), min(ymax, 1.0)))
+        for (ymin, xmin, ymax, xmax), kind, score in every
+        if math.isfinite(xmin + ymin + xmax + ymax + kind + score)
+        and kind >= 0
+        and max(xmin, 0.0) < min(xmax, 1.0)
+        and max(ymin, 0.0) < min(ymax, 1.0)
+    ]
+    found.sort(key=_score, reverse=True)
+    return Candidates(
+        boxes=np.array([box for _score, _kind, box in found]).reshape(-1, 4),
+        classes=np.array([round(kind) for _score, kind, _box in found], np.int64),
+        scores=np.array([min(max(score, 0.0), 1.0) for score, _kind, _box in found]),
+        discarded=number - len(found),
+    )
+
+
+def _score(found: tuple[float, float, tuple[float, ...]]) -> float:
+    return found[0]
 
 
 class SsdPostProcess(Family):
