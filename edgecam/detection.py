@@ -145,9 +145,15 @@ class DetectWorker(Worker):
     def _next_frame(self) -> Frame | None:
         """The newest frame, once the detector has its turn for it: what was the newest before that wait may not be."""
         patience = 0.0 if self._under_way else TURN
+        if self._under_way and self._ring.newest <= self._seen:
+            return None
         try:
-            if self._ring.latest(READER, after=self._seen, timeout=patience) and self._detector.turn(patience):
+            frame = self._ring.latest(READER, after=self._seen, timeout=patience)
+            if frame is None or not self._detector.turn(patience):
+                return None
+            if self._ring.newest != frame.sequence:
                 return self._ring.latest(READER, after=self._seen, timeout=0.0)
+            return frame
         except RingClosed:
             if not self._under_way:
                 raise
