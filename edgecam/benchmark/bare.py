@@ -63,10 +63,24 @@ def encoding(pictures: Sequence[NDArray[np.uint8]], fps: float) -> Work:
 
 def drawing(picture: NDArray[np.uint8], boxes: Boxes) -> Work:
     """A copy of a colour picture, and on it a frame and a name for each box, xmin, ymin, xmax, ymax in pixels."""
+    draw = _drawn_on(boxes)
+    return lambda: draw(picture.copy())
+
+
+def frame(main: NDArray[np.uint8], colour: NDArray[np.uint8], size: tuple[int, int], boxes: Boxes) -> Work:
+    """What no program of this kind does without: a picture's copy, a small one, and boxes with names drawn."""
+    draw = _drawn_on(boxes)
+
+    def handle() -> object:
+        return main.copy(), cv2.resize(colour, size), draw(colour)
+
+    return handle
+
+
+def _drawn_on(boxes: Boxes) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     places = [tuple(int(edge) for edge in box) for box in boxes]
 
-    def draw() -> object:
-        image = picture.copy()
+    def draw(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         for left, top, right, bottom in places:
             cv2.rectangle(image, (left, top), (right, bottom), _GREEN, 2)
             cv2.putText(image, "person 87%", (left, top), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _GREEN, 2)

@@ -95,7 +95,7 @@ class Round:
     """What one round measured.
 
     `cost` is the CPU time of the live pipeline without inference, encoding and display; `floor` that of nothing but
-    the copy of each picture and the small one made from it.
+    a copy of each picture, a small one and five boxes, each by one plain call, at the same pace.
 
     `invokes` are the seconds of each invoke of the bare loop; `round_trips`, of single frames through the host, those
     beyond the invoke.

@@ -134,9 +134,8 @@ class Benchmark:
         cost = takes.cost(costs)
         faults = costs.faults / max(1, cost.frames)
         frame = Frame(faults, takes.copies(costs), costs.rss_bytes, costs.grown_bytes, take.start, started)
-        found = Round(
-            tuple(invokes), slots, tuple(single), pipeline, takes.live(take), cost, takes.floor(pictures), frame
-        )
+        least = stages.floor(pictures, self._plan.fps, clock)
+        found = Round(tuple(invokes), slots, tuple(single), pipeline, takes.live(take), cost, least, frame)
         inferences = Measured(tuple(takes.inferences(take)), sum(takes.inferences(take)))
         bare = Measured(tuple(invokes), sum(invokes))
         return found, StageRound("inference", "bare invoke", inferences, bare)

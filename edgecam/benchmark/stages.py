@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count, cycle
 from pathlib import Path
 from queue import SimpleQueue
-from time import perf_counter, process_time
+from time import perf_counter, process_time, thread_time
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgecam.benchmark import bare
 from edgecam.benchmark.bare import Work
+from edgecam.benchmark.figures import Cost
 from edgecam.benchmark.film import SIZE, Picture
 from edgecam.benchmark.stage_figures import Measured, StageRound
 from edgecam.cameras.video_file import VideoFileCamera
@@ -88,6 +89,19 @@ def stages(pictures: Sequence[Picture], fps: float, clock: Clock) -> Iterator[li
             _display(pictures, clock, opened),
             _journal(folder, opened),
         ]
+
+
+def floor(pictures: Sequence[Picture], fps: float, clock: Clock) -> Cost:
+    """The CPU time of nothing but `bare.frame` for each of the pictures, at the camera's pace."""
+    size = (pictures[0].lores.shape[1], pictures[0].lores.shape[0])
+    works = [bare.frame(each.main, i420_to_rgb(each.main), size, _boxes()) for each in pictures]
+    spent = 0.0
+    for work in works:
+        clock.sleep(1 / fps)
+        begin = thread_time()
+        work()
+        spent += thread_time() - begin
+    return Cost(len(works), spent)
 
 
 def measure(stage: Stage, seconds: float) -> StageRound:

@@ -12,7 +12,7 @@ from resource import RUSAGE_SELF, getrusage
 from time import process_time
 
 from edgecam.benchmark.figures import Cost, Live, Rate
-from edgecam.benchmark.film import FilmCamera, Note, NotingSink, Picture, made_anew
+from edgecam.benchmark.film import FilmCamera, Note, NotingSink
 from edgecam.errors import DetectorError, EdgecamError
 from edgecam.pipeline import Pipeline, PipelineParts
 from edgecam.ports import Clock
@@ -128,14 +128,6 @@ def _resident(process: Path) -> int:
 
 def _faults() -> int:
     return getrusage(RUSAGE_SELF).ru_minflt
-
-
-def floor(pictures: Sequence[Picture]) -> Cost:
-    """The CPU time of making each of the pictures anew, and nothing else."""
-    spent = process_time()
-    for picture in pictures:
-        made_anew(picture)
-    return Cost(len(pictures), process_time() - spent)
 
 
 def _counted(take: Take) -> list[tuple[int, float, float]]:

@@ -130,7 +130,8 @@ def _print(report: Report) -> None:
     cpu = report.figures.cpu
     console.emit(
         f"CPU time of a 720p frame outside inference, encoding and display: {1000 * cpu.per_frame:.2f} ms,"
-        f" of which its copy and the small picture alone take {1000 * cpu.floor:.2f} ms;"
+        f" {cpu.ratio:.1f} times what a copy, a small picture and five boxes take with plain calls"
+        f" ({1000 * cpu.floor:.2f} ms);"
         f" {cpu.copies:.1f} copies and {cpu.faults:.1f} page faults a frame."
     )
     memory, start = report.figures.memory, report.figures.start
