@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgecam.glyphs import text_mask
 from edgecam.lines import Line
 from edgecam.marks import Marks
-from edgecam.overlay import INK, PALETTE, SMALLEST, WHITE
-from edgecam.plates import Colour
+from edgecam.overlay import PALETTE, SMALLEST
+from edgecam.plates import INK, WHITE, Colour
 from edgecam.zones import Point, Polygon, Zone
 
 Image = NDArray[np.uint8]
