@@ -138,7 +138,7 @@ class Outlet:
         lost = len(events) - self._sink.park(events) if events else 0
         if lost:
             self.events_lost += lost
-            log.error("%s: %d event messages lost at the end", self.name, lost)
+            log.error("%s: %d events lost at the end", self.name, lost)
 
     def _usable(self) -> bool:
         """Whether the sink is open; opens it where it is time to."""

@@ -345,7 +345,7 @@ def test_where_there_is_no_room_they_are_lost_and_told(
         outlet.publish(*messages())
         outlet.close()
         assert outlet.events_lost == 4
-        assert caplog.messages[-1] == "journal: 4 event messages lost at the end"
+        assert caplog.messages[-1] == "journal: 4 events lost at the end"
 
 
 def test_what_a_stuck_journal_was_told_is_parked_by_who_gives_it_up(folder: Path, path: Path, parking: Parking) -> None:

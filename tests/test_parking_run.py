@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disk_rig import ext4_image, mounted, unmount
+from disk_rig import FIFREEZE, FITHAW, ext4_image, freezable, mounted, unmount
 from mqtt_broker import Listener, Mosquitto
 from test_run_mqtt import LIMIT, assert_complete, events, finish, write_config
 
@@ -96,3 +97,39 @@ def test_events_of_a_disk_that_was_mended_after_the_stop(tmp_path: Path, broker:
         )
         assert not (runtime / NAME).exists()
         assert more["mqtt"]["spool"] == 0
+
+
+@pytest.mark.skipif(os.environ.get("EDGECAM_LABS") != "1", reason="takes a minute: EDGECAM_LABS=1")
+@pytest.mark.timeout(2 * LIMIT)
+def test_events_of_a_disk_that_hangs_through_the_stop(tmp_path: Path, broker: Mosquitto) -> None:
+    """The thread that hangs in the disk may wake up at the last moment and record what was parked already."""
+    image, disk, runtime = ext4_image(tmp_path / "image"), tmp_path / "data", tmp_path / "run"
+    disk.mkdir()
+    runtime.mkdir()
+    config = write_config(tmp_path, broker, pace="realtime", loop=True)
+    with ExitStack() as cleanup, Listener(broker, "edgecam/#") as listener:
+        mounted("-o", "loop", image, disk)
+        cleanup.callback(unmount, disk)
+        process = cleanup.enter_context(start(config, runtime))
+        cleanup.callback(process.kill)
+        listener.wait_for("edgecam/events", limit=LIMIT)
+        with freezable(disk) as set_to:
+            set_to(FIFREEZE)
+            listener.wait_until(lambda: "the journal: the disk has not answered" in said(config).read_text(), 60.0)
+            counted = len(listener.payloads("edgecam/street/person"))
+            listener.wait_for("edgecam/street/person", count=counted + 4, limit=60.0)
+            process.send_signal(signal.SIGTERM)
+            listener.wait_until(lambda: "for the next start" in said(config).read_text(), 60.0)
+            assert len((runtime / NAME).read_bytes().splitlines()) > 4
+            set_to(FITHAW)
+        assert finish(process)[0] != 0, "threads were stuck"
+        recorded = newest(listener)
+        again = cleanup.enter_context(start(config, runtime))
+        cleanup.callback(again.kill)
+        listener.wait_until(lambda: newest(listener) > recorded + 10, limit=LIMIT)
+        stop(again, config)
+        listener.wait_for("edgecam/available", b"stopped")
+        assert_complete(events(listener), disk / "edgecam.db")
+        assert "damaged" not in said(config).read_text()
+        assert not re.search("journal: .* events lost", said(config).read_text())
+        assert not (runtime / NAME).exists()
