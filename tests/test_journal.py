@@ -22,6 +22,7 @@ import pytest
 from edgecam import journal_schema
 from edgecam.errors import EdgecamError, InputError, SinkError
 from edgecam.journal import Journal
+from edgecam.journal_faults import explained
 from edgecam.outbox import Outbox
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -222,6 +223,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_journal import document
 from edgecam.journal import Journal
+from edgecam.journal_faults import explained
 with Journal(Path(sys.argv[2])) as journal:
     for number in range(int(sys.argv[4])):
         journal.record(document(f"{sys.argv[3]}-{number:05}", at=number))
@@ -467,4 +469,4 @@ def test_what_a_read_only_file_system_does_to_the_journal_is_told_as_such(path: 
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         with pytest.raises(sqlite3.OperationalError) as refused:
             connection.execute("DELETE FROM events")
-        assert "mount its disk writable where it is read-only" in journal_schema.explained(refused.value)
+        assert "mount its disk writable where it is read-only" in explained(refused.value)
