@@ -83,7 +83,9 @@ class Pipeline:
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         clock = parts.clock
-        self._ring = ring = FrameRing(ring_frames, lossless=parts.camera.lossless, readers=("detect", "output"))
+        lossless = parts.camera.lossless
+        awaited = ("detect", "output") if lossless else ("output",)  # of a live camera, detect takes the newest alone
+        self._ring = ring = FrameRing(ring_frames, lossless=lossless, readers=awaited)
         self._analyses = analyses = AnalysisQueue()
         self.capture = CaptureWorker(parts.camera, ring, clock, on_exit)
         self.detect = DetectWorker(

@@ -16,8 +16,9 @@ class FrameRing:
     declares itself lossless (a file read as fast as possible): its ring is built with `lossless=True`, and `put`
     then waits, up to its time-out, until every reader has passed the oldest frame.
 
-    What all `readers` have passed goes at once, but for the newest frame: so a pipeline that keeps up has a few frames
-    in memory, not `capacity`, and the next picture comes into memory that is still in the processor's cache.
+    What all `readers` have passed goes at once, but for the newest frame; whoever only wants the newest need not be one
+    of them. So a pipeline that keeps up has a few frames in memory, not `capacity`, and the next picture comes into
+    memory that is still in the processor's cache.
 
     Readers keep their place themselves (`after`, the last sequence they saw; -1 at first) and find what they lost
     by subtraction. The only lock is inside; frames are immutable and are handed out by reference.

@@ -98,6 +98,17 @@ def test_what_all_readers_have_passed_is_not_kept() -> None:
     assert read_all(ring, "somebody") == [3], "the newest stays for who looks"
 
 
+def test_nothing_is_kept_for_who_only_wants_the_newest() -> None:
+    ring = FrameRing(8, readers=("output",))
+    for sequence in range(4):
+        ring.put(make_frame(sequence))
+        ring.next("output", after=sequence, timeout=0.0)
+    assert read_all(ring, "somebody") == [3]
+    newest = ring.latest("detect", after=-1, timeout=0.0)
+    assert newest is not None
+    assert newest.sequence == 3
+
+
 def test_a_reader_that_left_is_not_waited_for() -> None:
     ring = FrameRing(1, lossless=True, readers=("detect",))
     ring.put(make_frame(0))
