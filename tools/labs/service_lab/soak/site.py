@@ -185,7 +185,7 @@ class Subscriber(broker.Listener):
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Subscriber]:
-        login = f"-h 127.0.0.1 -p {self._port} -u {broker.USER} -P {broker.PASSWORD} -i lab -c -q 1 -k 20"
+        login = f"-h 127.0.0.1 -p {self._port} -u {broker.USER} -P {broker.PASSWORD} -i soak -c -q 1 -k 20"
         topics = "-t edgecam/events -t edgecam/available -t edgecam/status"
         ever = f"while :; do mosquitto_sub {login} -F '%U %t %p' {topics}; sleep 0.2; done"
         with self._notes.open("ab") as notes:
