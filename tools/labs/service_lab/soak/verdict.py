@@ -46,7 +46,10 @@ def _events(site: Site, subscriber: Subscriber, record: Record, outcome: Outcome
     kept = {str(event["id"]): event for event in listed}
     told = subscriber.kinds()
     outcome.note("events", f"{len(kept)} in the journal, {len(told)} at the subscriber")
-    outcome.note("messages about events at the subscriber", len(subscriber.messages()))
+    numbers = [int(message["sequence"]) for message in subscriber.messages()]
+    gaps = sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers))
+    outcome.note("messages at the subscriber", f"{len(numbers)}, numbered 1 to {max(numbers, default=0)}")
+    outcome.expect(not gaps, f"numbers that never came: {gaps[:50]}")
     lost = sorted(set(kept) - set(told))
     outcome.expect(kept, "no events at all")
     outcome.expect(not lost, f"in the journal, never at the subscriber: {lost}")
