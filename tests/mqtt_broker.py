@@ -311,7 +311,8 @@ class Listener:
         self.stop()
 
     def publish(self, topic: str, payload: bytes | str, *, retain: bool = False) -> None:
-        """Say something, QoS 1, and wait until the broker has it."""
+        """Say something, QoS 1, once there is a connection, and wait until the broker has it."""
+        self.wait_until(self._client.is_connected)
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(LIMIT)
 
     def on(self, topic: str) -> list[Received]:
