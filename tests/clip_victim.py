@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import cv2
 import numpy as np
 from clip_stories import street
 
@@ -125,6 +126,7 @@ def run(data: Path) -> None:
 def serve() -> None:
     """Fork a victim for each line."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    cv2.setNumThreads(1)  # its threads would not be in the victims, and be waited for
     street(60, SIZE)
     for line in sys.stdin:
         victim = os.fork()

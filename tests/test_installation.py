@@ -88,12 +88,13 @@ def test_a_service_that_was_stopped_is_started_again(machine: Machine, tmp_path:
 
 
 def test_an_upgrade_keeps_the_release_before_and_no_older_one(machine: Machine, tmp_path: Path) -> None:
-    for version in ("1.0", "1.1", "1.2"):
-        assert install(machine, wheel(tmp_path, version)) == 0
+    wheels = [wheel(tmp_path, version) for version in ("1.0", "1.1", "1.2")]
+    for each in wheels:
+        assert install(machine, each) == 0
     releases = sorted(path.name for path in (machine.root / "opt/edgecam/releases").iterdir())
     assert releases == ["1.1-s2", "1.2-s3"]
     assert machine.running == current(machine) == releases[1]
-    install(machine, wheel(tmp_path, "1.2"))
+    install(machine, wheels[-1])
     assert sorted(path.name for path in (machine.root / "opt/edgecam/releases").iterdir()) == releases
 
 
