@@ -112,7 +112,9 @@ class Site:
         self.container.disk.write("/etc/mosquitto/conf.d/soak.conf", _BROKER)
         self.stage.configure(self.container)
         self.container.disk.write("/etc/edgecam/edgecam.toml", self._configuration(), 0o640)
-        self.must("chown root:edgecam /etc/edgecam/edgecam.toml; systemctl daemon-reload; systemctl restart mosquitto")
+        self.must("chown root:edgecam /etc/edgecam/edgecam.toml; systemctl daemon-reload")
+        # Sessions of earlier rounds would be kept, and written to the disk with every message.
+        self.must("systemctl stop mosquitto; rm -f /var/lib/mosquitto/mosquitto.db; systemctl start mosquitto")
         self.must(f"systemctl enable {CAMERA_UNIT}; systemctl restart {CAMERA_UNIT}")
 
     def must(self, command: str, limit: float = 60.0) -> str:
