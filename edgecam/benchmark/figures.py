@@ -174,7 +174,8 @@ class CpuFigures:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFigures:
-    """The memory of all processes that run the pipeline, at the end of it in each round, and the most of these.
+    """The memory of all processes that run the pipeline, at the end of it in each round; `rss_bytes` is the first one's:
+    to the later ones the threads of those before have left what the allocator keeps for them.
 
     `growth_bytes` is by how much that grew while it ran, the middle of the rounds; the benchmark's lists grow, too.
     """
@@ -244,7 +245,7 @@ def _cpu(rounds: Sequence[Round]) -> CpuFigures:
 
 def _memory(rounds: Sequence[Frame]) -> MemoryFigures:
     taken = tuple(each.rss_bytes for each in rounds)
-    return MemoryFigures(max(taken), taken, round(median(each.grown_bytes for each in rounds)))
+    return MemoryFigures(taken[0], taken, round(median(each.grown_bytes for each in rounds)))
 
 
 def _start(rounds: Sequence[Frame]) -> StartFigures:
