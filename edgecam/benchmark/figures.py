@@ -174,8 +174,8 @@ class CpuFigures:
 
 @dataclass(frozen=True, slots=True)
 class MemoryFigures:
-    """The memory of all processes that run the pipeline, at the end of it in each round; `rss_bytes` is the first one's:
-    to the later ones the threads of those before have left what the allocator keeps for them.
+    """The memory of all processes that run the pipeline, at the end of it in each round; `rss_bytes` is that of the
+    first: to later ones the threads of those before have left what the allocator keeps for them.
 
     `growth_bytes` is by how much that grew while it ran, the middle of the rounds; the benchmark's lists grow, too.
     """
