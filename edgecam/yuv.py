@@ -112,7 +112,7 @@ def rgb_from_planes(source: Planes, size: tuple[int, int], *, bt709: bool = Fals
     """A new RGB picture, uint8 [h, w, 3], of planes that may be strided, stretched to `size` (width, height) in pixels.
 
     The planes are resized first and converted at the small size, so the cost does not grow with a conversion of
-    the full picture. The small picture's chroma is of half its size, as in every picture that a model was trained on,
+    the full picture. The small picture's chroma is of half its size, as in most pictures that models are trained on,
     and as a Pi's ISP makes it; not where a side is odd. `bt709` says that the colours are BT.709 (most HD files), not
     BT.601: OpenCV has no conversion of those, they cost a third more.
     """
