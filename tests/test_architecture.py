@@ -13,8 +13,8 @@ LAYERS = [
     {"__init__", "errors", "types"},
     {"config", "ports"},
     {
-        "assignment", "backoff", "bundled", "canvas", "clock", "events", "families", "filters", "frigate", "glyphs",
-        "interpolation", "kalman", "labels", "latency", "lettering", "lines", "logbook", "marks", "masks", "modelfile",
+        "allocator", "assignment", "backoff", "bundled", "canvas", "clock", "events", "families", "filters", "frigate",
+        "glyphs", "interpolation", "kalman", "labels", "latency", "lettering", "lines", "logbook", "marks", "masks", "modelfile",
         "models", "mosaic", "newest", "outlines", "overlay", "plates", "preroll", "retention", "ring", "scenes",
         "scoring", "stationary", "story", "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },

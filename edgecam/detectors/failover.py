@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecam import models
+from edgecam import allocator, models
 from edgecam.detectors.edgetpu import parse_choice
 from edgecam.detectors.hosted import HostedModel
 from edgecam.detectors.process import ProcessOptions
@@ -228,6 +228,7 @@ class FailoverDetector(Detector):
         elif self._spare is not None and now - self._last_without > SPARE_KEPT:
             self._spare.close()
             self._spare = None
+            allocator.give_back()
 
     def _reopen_spare(self) -> None:
         try:
