@@ -229,7 +229,7 @@ def _postprocess(graph: Graph) -> PostProcess | None:
         return None
     role_of = dict(zip(operator.outputs, POSTPROCESS_ROLES, strict=False))
     try:
-        options = flexbuffer_numbers(operator.options)
+        options = flexbuffer_numbers(bytes(operator.options))
     except FlatbufferError:
         options = {}
     candidates = options.get("max_detections")

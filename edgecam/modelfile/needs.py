@@ -113,7 +113,7 @@ def _lacks(structure: Structure, runtime: tuple[str, str]) -> list[str]:
 def _package_version(operator: Operator) -> int | None:
     """The Edge TPU runtime version in an operator's package, None where it cannot be read."""
     try:
-        package = Flatbuffer(flexbuffer_bytes(operator.options, _PACKAGE_KEY), _PACKAGE_MARK).root()
+        package = Flatbuffer(flexbuffer_bytes(bytes(operator.options), _PACKAGE_KEY), _PACKAGE_MARK).root()
         version = package.integer(0, "i")
     except FlatbufferError:
         return None

@@ -63,12 +63,13 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One operator: its custom name ("" for a built-in), its tensors (-1: left out), its custom options, its kind."""
+    """One operator: its custom name ("" for a built-in), its tensors (-1: left out), its custom options (a view of the
+    file's content: an Edge TPU's hold all the weights), its kind."""
 
     custom: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: bytes
+    options: memoryview
     code: Code
 
 
@@ -208,7 +209,7 @@ def _operator(table: Table, codes: Sequence[Code], content: bytes) -> Operator:
     table.integers(8)
     code = codes[index]
     custom = code.name if code.custom else ""
-    return Operator(custom, table.integers(1), table.integers(2), content[start : start + size], code)
+    return Operator(custom, table.integers(1), table.integers(2), memoryview(content)[start : start + size], code)
 
 
 def _signature(model: Table, graphs: tuple[Graph, ...]) -> dict[str, int]:
