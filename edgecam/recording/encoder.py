@@ -32,6 +32,10 @@ BITS_A_PIXEL = 0.1
 """What an encoder that knows no quality, only a rate, gets where no rate was asked for: 2.8 Mbit/s at 720p30."""
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x264's, by rising processor time. It prints on standard error where it is given another."""
+_QUICKER = {"superfast": ":subme=0:me=dia"}
+"""What x264's `superfast` goes without here, as in rpicam-apps (encoder/libav_encoder.cpp): motion finer than a pixel,
+for every block. On a film of eight people it takes a fifth less processor time and 5 MB less, for 6 % more bits at the
+same quality; `ultrafast` does so anyway."""
 TRIAL_FRAMES = 9
 _MATRICES = {"bt601": 6, "bt709": 1}
 """Colour codes of ITU-T H.273; the same number stands for primaries, transfer and matrix."""
@@ -221,7 +225,8 @@ def _settings(codec: str, size: tuple[int, int], options: EncoderOptions) -> dic
         "preset": options.preset,
         "tune": "zerolatency",
         "forced-idr": "1",
-        "x264-params": "force-cfr=0",  # zerolatency would budget as if the frames were evenly spaced
+        # zerolatency would budget as if the frames were evenly spaced
+        "x264-params": f"force-cfr=0{_QUICKER.get(options.preset, '')}",
     }
 
 
