@@ -237,6 +237,12 @@ class AnnotatedFrame:
             image.flags.writeable = False
             return image
 
+    @property
+    def drawn(self) -> NDArray[np.uint8] | None:
+        """`image` where somebody has looked at it already, None where nobody has. Does not draw."""
+        with self._drawing:
+            return None if callable(self._image) else self._image
+
 
 class Inference(NamedTuple):
     """What a detector found in one picture, best score first, and the seconds its device took for it."""

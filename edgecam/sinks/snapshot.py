@@ -37,9 +37,10 @@ class _Shot(NamedTuple):
         """The picture with the overlay."""
         return self.picture.image if isinstance(self.picture, AnnotatedFrame) else self.picture
 
-    def drawn(self) -> _Shot:
-        """The same, without what it was drawn from."""
-        return self._replace(picture=self.image)
+    def lightened(self) -> _Shot:
+        """The same, without what it was drawn from; what nobody has looked at yet is left to be drawn when it is saved."""
+        drawn = self.picture.drawn if isinstance(self.picture, AnnotatedFrame) else None
+        return self if drawn is None else self._replace(picture=drawn)
 
 
 @dataclass(slots=True)
@@ -114,12 +115,12 @@ class SnapshotSink(Sink):
         if best is None:
             self.missed += event.type is EventType.END and self._switches["snapshots"]
             return
-        shot, drawn = best.shot, best.shot.drawn()
         for each in due:
             self._save(each)
+        shot, lightened = best.shot, best.shot.lightened()
         with self._choosing:
             if best.shot is shot:
-                best.shot = drawn
+                best.shot = lightened
             for each in due:
                 if each is not best or event.type is EventType.END:
                     self._best.pop(each.event.event_id, None)
