@@ -22,7 +22,7 @@ def use_one_heap() -> None:
 
 
 def give_back() -> None:
-    """Give free pages back to the kernel: glibc itself does so at the end of its heap only. Takes a few milliseconds."""
+    """Give free pages back to the kernel: glibc itself does so at the end of its heap only. Takes milliseconds."""
     if library := _glibc():
         library.malloc_trim(0)
 

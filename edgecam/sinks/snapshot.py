@@ -38,7 +38,7 @@ class _Shot(NamedTuple):
         return self.picture.image if isinstance(self.picture, AnnotatedFrame) else self.picture
 
     def lightened(self) -> _Shot:
-        """The same, without what it was drawn from; what nobody has looked at yet is left to be drawn when it is saved."""
+        """The same, without what it was drawn from; what nobody has looked at is drawn when it is saved."""
         drawn = self.picture.drawn if isinstance(self.picture, AnnotatedFrame) else None
         return self if drawn is None else self._replace(picture=drawn)
 
