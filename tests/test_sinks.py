@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -276,6 +277,38 @@ def test_only_so_many_pictures_are_kept_in_memory(tmp_path: Path) -> None:
             tell(sink, event(EventType.END, 200, f"{number}.0-a", best=number))
         assert not sink._best
     assert len(snapshots(tmp_path)) == 3 * OPEN_EVENTS
+
+
+def test_of_a_picture_that_others_have_drawn_its_frame_is_let_go(tmp_path: Path) -> None:
+    with SnapshotSink(tmp_path) as sink:
+        frames = []
+        for sequence in range(RECENT_FRAMES):
+            shown = annotated(sequence)
+            frames.append(weakref.ref(shown.frame.main))
+            tell(sink, shown)
+            del shown
+        gone = [frame() is None for frame in frames]
+    assert gone == [True] * (RECENT_FRAMES - 3) + [False] * 3
+
+
+def test_a_picture_that_is_never_saved_is_never_drawn(tmp_path: Path) -> None:
+    drawn: list[int] = []
+
+    def lazily(sequence: int) -> AnnotatedFrame:
+        plain = annotated(sequence)
+
+        def draw() -> NDArray[np.uint8]:
+            drawn.append(sequence)
+            return plain.image
+
+        return AnnotatedFrame(plain.frame, draw, (), None)
+
+    with SnapshotSink(tmp_path) as sink:
+        for part in story():
+            tell(sink, lazily(part.frame.sequence) if isinstance(part, AnnotatedFrame) else part)
+        tell(sink, *map(lazily, range(10, 20)))
+    assert drawn == [3, 5], "when it was announced, and its best"
+    assert sink.saved == 2
 
 
 def test_an_event_refused_by_the_disk_is_saved_after_it_is_told_again(tmp_path: Path) -> None:

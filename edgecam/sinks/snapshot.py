@@ -21,6 +21,8 @@ from edgecam.types import AnnotatedFrame, Event, EventType
 
 RECENT_FRAMES = 6
 """Frames kept to find the best one among: an event is announced some frames after its object's first look."""
+_DRAWN_AFTER = 2
+"""Frames after which others have drawn theirs, if they draw it at all."""
 OPEN_EVENTS = 8
 """Events whose best frame is kept at a time; the one untouched for longest is saved and let go."""
 
@@ -31,6 +33,10 @@ class _Shot(NamedTuple):
     sequence: int
     timestamp: float
     picture: AnnotatedFrame | NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, annotated: AnnotatedFrame) -> _Shot:
+        return cls(annotated.frame.sequence, annotated.frame.timestamp, annotated)
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -82,7 +88,7 @@ class SnapshotSink(Sink):
         self._switches = switches or Switches()
         self._on_saved = on_saved
         self._is_open = False
-        self._recent: tuple[AnnotatedFrame, ...] = ()
+        self._recent: tuple[_Shot, ...] = ()
         self._best: dict[str, _Best] = {}
         self._choosing = Lock()
 
@@ -92,7 +98,8 @@ class SnapshotSink(Sink):
         self._is_open = True
 
     def glance(self, annotated: AnnotatedFrame) -> bool:
-        self._recent = (*self._recent[1 - RECENT_FRAMES :], annotated)
+        older, newer = self._recent[1 - RECENT_FRAMES : -_DRAWN_AFTER], self._recent[-_DRAWN_AFTER:]
+        self._recent = (*older[:-1], *(shot.lightened() for shot in older[-1:]), *newer, _Shot.of(annotated))
         return False
 
     def write(self, annotated: AnnotatedFrame) -> None:
@@ -145,10 +152,8 @@ class SnapshotSink(Sink):
 
     def _nearest(self, sequence: int, known: _Shot | None) -> _Shot | None:
         """The shot nearest to this frame, of the known one and the recent frames; None where there are none."""
-        recent = min(self._recent, key=lambda each: abs(each.frame.sequence - sequence), default=None)
-        if recent is None or (known and abs(known.sequence - sequence) <= abs(recent.frame.sequence - sequence)):
-            return known
-        return _Shot(recent.frame.sequence, recent.frame.timestamp, recent)
+        shots = (*((known,) if known else ()), *self._recent)
+        return min(shots, key=lambda each: abs(each.sequence - sequence), default=None)
 
     def _save(self, best: _Best) -> None:
         event, shot = best.event, best.shot
