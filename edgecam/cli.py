@@ -6,7 +6,8 @@ import io
 import logging
 import os
 import sys
-from typing import Annotated
+import threading
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -31,6 +32,7 @@ from edgecam.commands import (
     zones,
 )
 from edgecam.errors import ConfigError, EdgecamError
+from edgecam.worker import Worker
 
 FAILED, USAGE, BAD_CONFIG, INTERRUPTED = 1, 2, 78, 130
 """Exit codes beside 0; 78 is EX_CONFIG, which systemd does not restart."""
@@ -86,6 +88,21 @@ for group in (
     config,
 ):
     group.register(app)
+
+
+def command() -> NoReturn:
+    """What the shell starts: `main`, then the end of the process with its exit code.
+
+    Threads that are stuck in a device are left behind at once: Python's own end, with what C++ libraries tear down
+    under their feet, turns them into SIGABRT ("terminate called without an active exception").
+    """
+    code = main()
+    if any(isinstance(thread, Worker) for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -45,6 +45,27 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+_STUCK = """
+import atexit, os, threading
+from edgecam import cli
+from edgecam.worker import Worker
+
+class Hangs(Worker):
+    def step(self):
+        threading.Event().wait(60)
+
+def main():
+    hangs = Hangs("hangs", lambda: None)
+    hangs.start()
+    print("said before")
+    return 1
+
+atexit.register(os.abort)  # as what C++ libraries do when they are torn down under a thread's feet
+cli.main = main
+cli.command()
+"""
+
+
 class TestFrame:
     """What holds for every command."""
 
@@ -84,6 +105,14 @@ class TestFrame:
         done = python("-c", "import sys, edgecam.cli; print(*sys.modules)")
         assert done.returncode == 0, done.stderr
         assert heavy & set(done.stdout.split()) == set()
+
+    def test_a_stuck_thread_does_not_change_how_it_ends(self) -> None:
+        done = python("-c", _STUCK)
+        assert (done.returncode, done.stdout) == (1, "said before\n"), done.stderr
+
+    def test_without_one_python_ends_as_usual(self) -> None:
+        done = python("-c", _STUCK.replace("hangs.start()", "pass"))
+        assert done.returncode < 0, "the end that is skipped where threads are stuck aborts here"
 
     def test_a_bug_leaves_with_its_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_arguments: object, **_options: object) -> None:
