@@ -20,10 +20,10 @@ def frigate_message(before: Document | None, after: Document) -> dict[str, Any]:
     `before` is the event's last document, None where there is none: then the object stands in `before` as it was before
     it was announced, so that consumers which compare the two see it enter its zones.
     """
-    announced = _object(after)
+    announced = frigate_object(after)
     return {
         "type": str(after["type"]),
-        "before": announced | _unannounced() if before is None else _object(before),
+        "before": unannounced(announced) if before is None else frigate_object(before),
         "after": announced,
     }
 
@@ -33,7 +33,7 @@ def pixels(box: Sequence[float], size: Sequence[int]) -> list[int]:
     return [round(min(1.0, max(0.0, edge)) * size[n % 2]) for n, edge in enumerate(box)]
 
 
-def _object(document: Document) -> dict[str, Any]:
+def frigate_object(document: Document) -> dict[str, Any]:
     """The object as one document has it. Boxes are in pixels of `frame_size`; all 0 where that is not known."""
     size = list(document.get("frame_size", (0, 0)))
     box = pixels(document["box"], size)
@@ -79,9 +79,10 @@ def _object(document: Document) -> dict[str, Any]:
     }
 
 
-def _unannounced() -> dict[str, Any]:
-    """What an announcement changes, as it was before: Frigate's own first `before` says so too."""
+def unannounced(announced: Document) -> dict[str, Any]:
+    """The object as it was before it was announced: Frigate's own first `before` says so too."""
     return {
+        **announced,
         "snapshot": None,
         "top_score": 0.0,
         "false_positive": True,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgecam.clock import SystemClock
 from edgecam.errors import InputError
-from edgecam.frigate import frigate_message
+from edgecam.frigate import frigate_object, unannounced
 from edgecam.journal_schema import (
     JournalFile,
     make_room,
     transaction,
 )
-from edgecam.outbox import Moment, moment, put
+from edgecam.outbox import Moment, OutboxMessage, moment, put
 from edgecam.ports import Clock
 
 _RECORD = """
@@ -30,12 +31,20 @@ _RECORD = """
         best_frame = excluded.best_frame, best_box = excluded.best_box,
         snapshot = coalesce(excluded.snapshot, snapshot), cut = NULL, data = excluded.data
 """
+#: Of an event that goes on, and is known to be there: half the work, since no index is touched.
+_GOES_ON = """
+    UPDATE events SET
+        score = :score, top_score = :top_score, frame_time = :frame_time, frame = :frame, best_frame = :best_frame,
+        best_box = :best_box, snapshot = coalesce(:snapshot, snapshot), cut = NULL, data = :data
+    WHERE id = :id AND end_time IS NULL
+"""
 #: Apart, and only where they have changed: each has an index, which would be written every time.
 _INDEXED = """
     UPDATE events SET label = :label, zones = :zones
     WHERE id = :id AND (label IS NOT :label OR zones IS NOT :zones)
 """
 _CLIP = "SELECT path FROM clip_events JOIN clips ON clips.id = clip_id WHERE event_id = {} ORDER BY clips.rowid LIMIT 1"
+_CLIP_OF_ONE = _CLIP.format("?")
 _SELECT = f"SELECT data, end_time, snapshot, cut, ({_CLIP.format('events.id')}) FROM events"  # noqa: S608 (constants)
 #: Events have few different lists of zones: to find those first, each by the one before it, is soon done.
 _IN_ZONE = """zones IN (
@@ -48,6 +57,20 @@ _IN_ZONE = """zones IN (
 #: Of an event's messages, in order.
 _TYPES = ("new", "update", "end")
 _TOLD = "SELECT data, end_time, snapshot, cut, json_extract(data, '$.clip') FROM events"
+_TOLD_OF_ONE = f"{_TOLD} WHERE id = ?"
+_LATEST_KEPT = 256
+"""Events that go on whose last message is kept in memory besides; of others it is read from the file."""
+_full_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_short_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class _Latest(NamedTuple):
+    """What the last message of an event said, as far as the next one needs it; `told` is its object as JSON."""
+
+    label: str
+    zones: str
+    snapshot: str | None
+    told: str
 
 
 class Journal(JournalFile):
@@ -70,20 +93,25 @@ class Journal(JournalFile):
         super().__init__(path, read_only=read_only)
         self._outbox = outbox
         self._clock = clock or SystemClock()
+        self._latest: dict[str, _Latest] = {}
 
     def record(self, document: Mapping[str, Any], snapshot: Path | None = None) -> None:
         """Take one event message, as `event_document` makes it; the latest of an event is what is remembered.
 
         `snapshot` is the event's picture, if there is one; an earlier one is not forgotten. `clip` is added to the
-        document: the path of the first clip that a ClipStore knows to show the event, None while there is none.
+        document: the path of the first clip that a ClipStore knows to show the event, None while there is none, and in
+        a `new`, which does not ask.
         """
         self.record_all([(document, snapshot)])
 
-    def record_all(self, messages: Iterable[tuple[Mapping[str, Any], Path | None]]) -> None:
-        """Take several as `record` does one, in one commit: all or none."""
-        with self._faults(), transaction(self._opened):
-            for document, snapshot in messages:
-                self._record(document, snapshot)
+    def record_all(self, messages: Iterable[tuple[Mapping[str, Any], Path | None]]) -> list[OutboxMessage]:
+        """Take several as `record` does one, in one commit: all or none.
+
+        Returns what lies in the outbox by then, for whoever sends it on: nothing without `outbox`.
+        """
+        with self._recording():
+            told = [self._record(document, snapshot) for document, snapshot in messages]
+        return [message for message in told if message is not None]
 
     def record_late(self, messages: Iterable[tuple[Mapping[str, Any], Path | None, Moment]]) -> int:
         """Take messages that could not be recorded in their time, of each event in order, in one commit; returns how
@@ -93,7 +121,7 @@ class Journal(JournalFile):
         event there is one message for each frame, but for an `end` with the last of them.
         """
         taken = 0
-        with self._faults(), transaction(self._opened):
+        with self._recording():
             for document, snapshot, recorded in messages:
                 if not self._is_recorded(document):
                     self._record(document, snapshot, recorded)
@@ -107,22 +135,54 @@ class Journal(JournalFile):
             return False
         return bool((document["frame_time"], _TYPES.index(document["type"])) <= (row[0], _TYPES.index(row[1])))
 
-    def _record(self, document: Mapping[str, Any], snapshot: Path | None, recorded: Moment | None = None) -> None:
-        known = dict(document) | {"clip": self._clip(document["id"])}
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """One commit; where it fails, nothing that is known of the events' last messages holds any more."""
+        try:
+            with self._faults(), transaction(self._opened):
+                yield
+        except BaseException:
+            self._latest.clear()
+            raise
+
+    def _record(
+        self, document: Mapping[str, Any], snapshot: Path | None, recorded: Moment | None = None
+    ) -> OutboxMessage | None:
+        event_id = document["id"]
+        known = {**document, "clip": None if document["type"] == "new" else self._clip(event_id)}
         row = known | {
             "best_frame": document["best"]["frame"],
             "best_box": json.dumps(document["best"]["box"]),
             "snapshot": None if snapshot is None else str(snapshot),
-            "data": json.dumps(known, ensure_ascii=False, allow_nan=False),
-            "zones": json.dumps(document.get("entered_zones", []), ensure_ascii=False, separators=(",", ":")),
+            "data": _full_text(known),
+            "zones": _short_text(document.get("entered_zones", [])),
         }
         del row["best"], row["box"]
-        before = self._recorded(document["id"]) if self._outbox else None
+        latest = self._latest.pop(event_id, None)
+        before = self._recorded(event_id) if self._outbox and latest is None else None
+        self._store(row, latest)
+        if not self._outbox:
+            return None
+        picture = row["snapshot"] or (latest.snapshot if latest else (before or {}).get("snapshot"))
+        after = frigate_object({**known, "snapshot": picture})
+        told = _short_text(after)
+        was = latest.told if latest else _short_text(frigate_object(before) if before else unannounced(after))
+        if row["end_time"] is None:
+            self._remember(event_id, _Latest(row["label"], row["zones"], picture, told))
+        return self._put(document["type"], was, told, recorded)
+
+    def _store(self, row: Mapping[str, Any], latest: _Latest | None) -> None:
+        """Bring the event's row up to date."""
+        same = latest and (latest.label, latest.zones, None) == (row["label"], row["zones"], row["end_time"])
+        if same and self._opened.execute(_GOES_ON, row).rowcount:
+            return
         self._opened.execute(_RECORD, row)
         self._opened.execute(_INDEXED, row)
-        if self._outbox:
-            after = {"snapshot": row["snapshot"] or (before or {}).get("snapshot")} | known
-            self._tell(before, after, recorded)
+
+    def _remember(self, event_id: str, latest: _Latest) -> None:
+        self._latest[event_id] = latest
+        if len(self._latest) > _LATEST_KEPT:
+            del self._latest[next(iter(self._latest))]
 
     def events(
         self,
@@ -172,6 +232,7 @@ class Journal(JournalFile):
         With `outbox` an `end` goes out for each. To be called at start, before any camera runs: an event still in
         progress would be marked as well.
         """
+        self._latest.clear()
         with self._faults(), transaction(self._opened):
             rows = self._opened.execute(f"{_TOLD} WHERE end_time IS NULL ORDER BY +rowid").fetchall()
             query = "UPDATE events SET end_time = frame_time, cut = ? WHERE end_time IS NULL"
@@ -179,22 +240,25 @@ class Journal(JournalFile):
             for before in map(_document, rows if self._outbox else ()):
                 clip = self._clip(before["id"])
                 after = {"type": "end", "end_time": before["frame_time"], "cut": reason, "clip": clip}
-                self._tell(before, before | after)
+                texts = [_short_text(frigate_object(document)) for document in (before, before | after)]
+                self._put("end", *texts)
         return len(rows)
 
     def _recorded(self, event_id: str) -> dict[str, Any] | None:
-        row = self._opened.execute(f"{_TOLD} WHERE id = ?", (event_id,)).fetchone()
+        row = self._opened.execute(_TOLD_OF_ONE, (event_id,)).fetchone()
         return None if row is None else _document(row)
 
     def _clip(self, event_id: str) -> str | None:
-        row = self._opened.execute(_CLIP.format("?"), (event_id,)).fetchone()
+        row = self._opened.execute(_CLIP_OF_ONE, (event_id,)).fetchone()
         return None if row is None else str(row[0])
 
-    def _tell(self, before: dict[str, Any] | None, after: dict[str, Any], recorded: Moment | None = None) -> None:
-        message = json.dumps(frigate_message(before, after), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        put(self._opened, message, recorded or moment(self._clock))
+    def _put(self, kind: str, before: str, after: str, recorded: Moment | None = None) -> OutboxMessage:
+        """Add a message of the two objects, as `frigate_message` makes it."""
+        payload = f'{{"type":{_short_text(kind)},"before":{before},"after":{after}}}'
+        return put(self._opened, payload, recorded or moment(self._clock))
 
     def _check(self) -> None:
+        self._latest.clear()  # by another process, the file may have become another since
         super()._check()
         if not self._read_only:
             make_room(self._opened, self._path)

@@ -76,10 +76,12 @@ def this_boot() -> str:
     return _BOOT_ID.read_text(encoding="ascii").strip() if _BOOT_ID.is_file() else str(uuid4())
 
 
-def put(connection: sqlite3.Connection, payload: str, recorded: Moment) -> None:
-    """Add a message, within the transaction that records what it speaks of."""
+def put(connection: sqlite3.Connection, payload: str, recorded: Moment) -> OutboxMessage:
+    """Add a message, within the transaction that records what it speaks of; returns it with its number."""
     row = (recorded.boot, recorded.monotonic, recorded.wall, recorded.synced, payload)
-    connection.execute(_PUT, row)
+    sequence = connection.execute(_PUT, row).lastrowid
+    assert sequence is not None
+    return OutboxMessage(sequence, recorded, payload)
 
 
 class OutboxBusy(SinkError):
