@@ -138,12 +138,14 @@ class Journal(JournalFile):
     @contextmanager
     def _recording(self) -> Iterator[None]:
         """One commit; where it fails, nothing that is known of the events' last messages holds any more."""
+        committed = False
         try:
             with self._faults(), transaction(self._opened):
                 yield
-        except BaseException:
-            self._latest.clear()
-            raise
+            committed = True
+        finally:
+            if not committed:
+                self._latest.clear()
 
     def _record(
         self, document: Mapping[str, Any], snapshot: Path | None, recorded: Moment | None = None
