@@ -200,7 +200,7 @@ def build_sinks(
     shots = data / SNAPSHOTS if config.snapshots.enabled else None
     told = messaging.sink(camera) if messaging else None
     if config.journal.enabled:
-        sending = {"outbox": True, "on_record": messaging.publisher.wake} if messaging else {}
+        sending = {"outbox": True, "on_record": messaging.publisher.recorded} if messaging else {}
         path = data / JOURNAL
         made.append(sinks.create("journal", path=path, snapshots=shots, clock=clock, parking=Parking(path), **sending))
     if config.jsonl.enabled:

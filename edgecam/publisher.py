@@ -40,10 +40,10 @@ _TOPICS_AT_ONCE = 10
 class PublishWorker(Worker):
     """Owns the link to the broker: event messages and retained topics go out, QoS 1, commands come in.
 
-    Whoever has recorded an event or changed a retained topic calls `wake`, which never waits. No more than a window of
-    messages is ever handed to the network; all others wait in the outbox, on the disk, or are overtaken. The
-    properties may be read from any thread. `commands` is called in this one, with topic, payload and whether the
-    broker had kept it.
+    Whoever has recorded events brings them by `recorded`, or only says by `wake` that there are some; neither waits. No
+    more than a window of messages is ever handed to the network; all others wait in the outbox, on the disk, or are
+    overtaken. The properties may be read from any thread. `commands` is called in this one, with topic, payload and
+    whether the broker had kept it.
     """
 
     turn_limit = 40.0  # a turn reads and writes the outbox: a card that stalls for half a minute is no hang
@@ -79,7 +79,7 @@ class PublishWorker(Worker):
         self._unanswered = ""
         self._unreadable = ""
         self._waker: tuple[socket.socket, socket.socket] | None = None
-        retained.on_change = self.wake
+        retained.on_change = self._interrupt
 
     @property
     def connected(self) -> bool:
@@ -114,9 +114,18 @@ class PublishWorker(Worker):
         """How many event messages were given up, ever, because there was no broker for too long."""
         return self._spool.lost
 
+    def recorded(self, messages: Sequence[OutboxMessage]) -> None:
+        """These lie in the outbox now. From any thread; never waits."""
+        self._spool.offer(messages)
+        self._interrupt()
+
     def wake(self) -> None:
-        """There is something to send. From any thread; never waits."""
+        """There may be something in the outbox. From any thread; never waits."""
         self._spool.ask()
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """End the wait of the turn."""
         waker = self._waker
         if waker is not None:
             with suppress(OSError):  # full: it will wake; closed: it has ended

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 from edgecam.backoff import Backoff
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 FLUSH_INTERVAL = 0.2
 FLUSH_MESSAGES = 100
 """Acknowledged messages are deleted so many at once, or after so many seconds."""
+OFFERED = 100
+"""Messages kept in memory besides: a burst of more than that is read from the outbox."""
 _COUNT_INTERVAL = 1.0
 _TRIM_INTERVAL = 10.0
 _HELD_TOO_LONG = 10.0
@@ -28,11 +31,12 @@ _T = TypeVar("_T")
 class Spool:
     """Knows what is on its way and what comes next.
 
-    A message leaves the outbox only when the broker has taken it. One that the broker refuses is sent again after a
-    back-off, before any that comes after it and alone, until it is taken. While the file cannot be used nothing is
-    sent; it is opened again after a back-off. `fault` and `refusal` say what is wrong, "" where nothing is.
-    `length` is the number of messages waiting or under way, `lost` of those given up; `oldest_age` is for how many
-    seconds the oldest has waited, None where nothing waits or the clock cannot tell.
+    A message leaves the outbox only when the broker has taken it. Those that are offered, having just been recorded,
+    need not be read from there, as long as they are the very next; where one is missing the outbox says what comes.
+    One that the broker refuses is sent again after a back-off, before any that comes after it and alone, until it is
+    taken. While the file cannot be used nothing is sent; it is opened again after a back-off. `fault` and `refusal` say
+    what is wrong, "" where nothing is. `length` is the number of messages waiting or under way, `lost` of those given
+    up; `oldest_age` is for how many seconds the oldest has waited, None where nothing waits or the clock cannot tell.
     """
 
     def __init__(self, outbox: Outbox, *, messages: int, age: float) -> None:
@@ -48,6 +52,7 @@ class Spool:
         self._failed: Callable[..., object] | None = None
         self._file_backoff = Backoff()
         self._refusals = Backoff(_REFUSED_WAIT, _REFUSED_LIMIT)
+        self._offered: deque[OutboxMessage] = deque(maxlen=OFFERED)
         self._under_way: dict[int, OutboxMessage] = {}
         self._acknowledged: dict[int, None] = {}
         self._sent_through = 0
@@ -66,7 +71,8 @@ class Spool:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to send, as far as is known, or nothing that would be taken."""
-        return not self._under_way and (not self._asked or bool(self.refusal or self.fault))
+        waiting = self._asked or self._offered
+        return not self._under_way and (not waiting or bool(self.refusal or self.fault))
 
     def patience(self, now: float) -> float:
         """Seconds until there is something to do, whether anything happens or not."""
@@ -82,8 +88,12 @@ class Spool:
         self._asked = True
 
     def ask(self) -> None:
-        """There may be new messages."""
+        """There may be new messages. From any thread."""
         self._asked = True
+
+    def offer(self, messages: Iterable[OutboxMessage]) -> None:
+        """These are in the outbox now. From any thread."""
+        self._offered.extend(messages)
 
     def due(self, now: Moment, room: int) -> list[OutboxMessage]:
         """The messages to be sent now, at most `room`; they count as under way from now on."""
@@ -91,8 +101,29 @@ class Spool:
             if self._under_way or self._refusals.remaining(now.monotonic) > 0:
                 return []
             room = min(room, 1)
-        if room <= 0 or not self._asked:
+        if room <= 0:
             return []
+        fresh = [] if self._asked else self._next_offered(room)
+        if not fresh and self._asked:
+            fresh = self._next_recorded(now, room)
+        self._under_way.update((message.sequence, message) for message in fresh)
+        return fresh
+
+    def _next_offered(self, room: int) -> list[OutboxMessage]:
+        """Those offered that are the very next: numbers have no gaps. Where one is missing, the outbox is asked."""
+        found: list[OutboxMessage] = []
+        while self._offered and len(found) < room:
+            message = self._offered.popleft()
+            known = message.sequence in self._acknowledged
+            if message.sequence == self._sent_through + 1 and not known and not self.fault:
+                self._sent_through = message.sequence
+                found.append(message)
+            elif message.sequence > self._sent_through:
+                self._asked = True
+                break
+        return found
+
+    def _next_recorded(self, now: Moment, room: int) -> list[OutboxMessage]:
         self._asked = False  # before the question: who asks during it is asked for again
         ahead = sum(sequence > self._sent_through for sequence in self._acknowledged)
         found = self._try(now, self._outbox.pending, self._sent_through, room + ahead)
@@ -104,7 +135,6 @@ class Spool:
             self._sent_through = fresh[-1].sequence
         if len(fresh) == room:
             self._asked = True
-        self._under_way.update((message.sequence, message) for message in fresh)
         return fresh
 
     def acknowledged(self, sequence: int, now: float) -> OutboxMessage:
@@ -174,6 +204,9 @@ class Spool:
         lost = self._try(now, self._outbox.lost)
         if trimmed is None or lost is None:
             return
+        if trimmed:
+            self._offered.clear()  # what was given up is not sent either
+            self._asked = True
         self.lost = lost
         self.length = self._waiting(now)
         if trimmed and not self._losing:

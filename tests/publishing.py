@@ -62,10 +62,11 @@ class Publishing:
         )
 
     def record(self, *numbers: int, **changes: Any) -> None:
-        """Record a message for each number, which is the id of its event, and wake the publisher."""
+        """Record a message for each number, which is the id of its event, and bring it to the publisher."""
         for number in numbers:
-            self.journal.record(document(f"{number}", at=number, frame=number, **changes))
-            self.worker.wake()
+            self.worker.recorded(
+                self.journal.record_all([(document(f"{number}", at=number, frame=number, **changes), None)])
+            )
 
     def wait_until(self, condition: Callable[[], object], limit: float = LIMIT) -> None:
         """Wait until something is so; fails after `limit` seconds."""

@@ -117,7 +117,7 @@ class Appliance:
         snapshots = folder / "snapshots"
         self._sinks = (
             SnapshotSink(snapshots, quality=95, on_saved=counts.saved),
-            JournalSink(journal, snapshots=snapshots, outbox=True, on_record=self._publisher.wake),
+            JournalSink(journal, snapshots=snapshots, outbox=True, on_record=self._publisher.recorded),
             counts,
         )
         for sink in self._sinks:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgecam.clock import SystemClock
 from edgecam.events import event_document
 from edgecam.journal import Journal
-from edgecam.outbox import moment
+from edgecam.outbox import OutboxMessage, moment
 from edgecam.parking import ParkedEvent, Parking
 from edgecam.ports import Clock, Sink
 from edgecam.sinks.names import snapshot_path
@@ -23,9 +23,9 @@ class JournalSink(Sink):
 
     `snapshots` is the folder of a SnapshotSink: the event's picture is noted as soon as it lies there. So is its clip,
     from the next message on after a ClipSink has begun it: no event waits for that. Several cameras
-    may each have a sink on one journal. With `outbox` the message for the broker is recorded as well; `on_record` is
-    then called, in the caller's thread, once it lies there. `parking` is where events go that could not be recorded
-    before the end: the next start records them.
+    may each have a sink on one journal. With `outbox` the messages for the broker are recorded as well; `on_record` is
+    then called with them, in the caller's thread, once they lie there. `parking` is where events go that could not be
+    recorded before the end: the next start records them.
     """
 
     name = "journal"
@@ -39,7 +39,7 @@ class JournalSink(Sink):
         snapshots: Path | None = None,
         outbox: bool = False,
         clock: Clock | None = None,
-        on_record: Callable[[], None] = lambda: None,
+        on_record: Callable[[Sequence[OutboxMessage]], None] = lambda _messages: None,
         parking: Parking | None = None,
     ) -> None:
         self.published = 0
@@ -56,9 +56,9 @@ class JournalSink(Sink):
         self.publish_together([event])
 
     def publish_together(self, events: Sequence[Event]) -> None:
-        self._journal.record_all((event_document(event), self._snapshot(event)) for event in events)
+        told = self._journal.record_all((event_document(event), self._snapshot(event)) for event in events)
         self.published += len(events)
-        self._on_record()
+        self._on_record(told)
 
     def close(self) -> None:
         self._journal.close()
