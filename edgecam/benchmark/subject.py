@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
+from edgecam.benchmark import host
 from edgecam.benchmark.film import FilmCamera, NotingSink, Picture
 from edgecam.composition import build_inference, build_parts, model_folders
 from edgecam.config import Config, SyntheticConfig
 from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
+from edgecam.detectors.pace import is_quick
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.tflite import automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, ModelError
 from edgecam.inference import InferenceWorker
-from edgecam.modelfile import ModelFile
 from edgecam.models import Model
 from edgecam.pipeline import PipelineParts
 from edgecam.ports import Camera, Clock, Sink
@@ -51,7 +53,21 @@ class Subject:
         self._tpus = tpus
         self.device = ",".join(tpu.device for tpu in tpus) or "cpu"
         self.host_device = tpus[0].device if tpus else "cpu"
-        self.threads = 1 if tpus else _threads(self._file, config.detector.threads)
+
+    @cached_property
+    def threads(self) -> int:
+        """CPU threads, of the bare loop and of the pipelines alike; where left to choose, measured at the first use.
+
+        Raises DetectorError.
+        """
+        if self._tpus:
+            return 1
+        wanted = self._config.detector.threads
+        most = fitting_threads(self._file, wanted or automatic_threads())
+        if wanted or most == 1:
+            return most
+        with host.running(DetectorProcess(self._file.content, "cpu", self._options(1)), self.open_timeout) as process:
+            return 1 if is_quick(lambda: process.bare(1)[0]) else most
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -69,9 +85,7 @@ class Subject:
 
     def processes(self) -> list[DetectorProcess]:
         """One for each device."""
-        config = self._config
-        options = ProcessOptions(runtime=config.detector.runtime, threads=self.threads, **config.edgetpu.model_dump())
-        content = self._file.content
+        options, content = self._options(self.threads), self._file.content
         on_tpus = [DetectorProcess(content, tpu.device, options, lock_path(tpu)) for tpu in self._tpus]
         return on_tpus or [DetectorProcess(content, "cpu", options)]
 
@@ -84,9 +98,7 @@ class Subject:
 
         `drawn`: with the overlay, and the detector in a process of its own in any case.
         """
-        config, stand_in = self._config, SyntheticConfig(type="synthetic")
-        if drawn:
-            config = self._isolated()
+        config, stand_in = self._chosen(isolate=drawn), SyntheticConfig(type="synthetic")
         parts = build_parts(config, NAME, stand_in, self.model, self._clock)
         return replace(parts, camera=camera, sinks=[sink], overlay=parts.overlay if drawn else None)
 
@@ -98,7 +110,7 @@ class Subject:
         None for a single one, which has its own. Inference has processes of its own in any case.
         """
         stand_ins = {f"{NAME}{number}": SyntheticConfig(type="synthetic") for number in range(len(cameras))}
-        config = self._isolated().model_copy(update={"cameras": stand_ins})
+        config = self._chosen(isolate=True).model_copy(update={"cameras": stand_ins})
         inference = build_inference(config, self.model, lambda: None)
         parts = [
             build_parts(config, name, stand_in, self.model, self._clock, inference)
@@ -107,9 +119,15 @@ class Subject:
         changes = zip(parts, cameras, sinks, strict=True)
         return [replace(each, camera=camera, sinks=[sink], overlay=None) for each, camera, sink in changes], inference
 
-    def _isolated(self) -> Config:
-        detector = self._config.detector.model_copy(update={"isolate": True})
-        return self._config.model_copy(update={"detector": detector})
+    def _options(self, threads: int) -> ProcessOptions:
+        config = self._config
+        return ProcessOptions(runtime=config.detector.runtime, threads=threads, **config.edgetpu.model_dump())
+
+    def _chosen(self, *, isolate: bool) -> Config:
+        """The configuration with the threads that were chosen; `isolate`: in a process of its own in any case."""
+        threads = self._config.detector.threads if self._tpus else self.threads
+        changes: dict[str, object] = {"threads": threads, **({"isolate": True} if isolate else {})}
+        return self._config.model_copy(update={"detector": self._config.detector.model_copy(update=changes)})
 
 
 def _usable(device: str, *, compiled: bool) -> list[EdgeTpu]:
@@ -124,10 +142,6 @@ def _usable(device: str, *, compiled: bool) -> list[EdgeTpu]:
         absent = f"no Edge TPU found (device {device!r}): plug one in, or give --device cpu"
         raise DetectorError("; ".join(troubles) or absent)
     return usable
-
-
-def _threads(file: ModelFile, wanted: int) -> int:
-    return fitting_threads(file, wanted or automatic_threads())
 
 
 def _path(text: str) -> Path | None:

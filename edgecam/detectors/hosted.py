@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
+from edgecam.detectors.pace import QUICK, is_quick
 from edgecam.detectors.picture import Placement
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.reading import ModelReader
@@ -20,6 +22,8 @@ from edgecam.labels import Labels
 from edgecam.modelfile import ModelFile
 from edgecam.ports import Detector
 from edgecam.types import Detection, DetectorInfo, Inference
+
+log = logging.getLogger(__name__)
 
 
 class HostedModel:
@@ -83,6 +87,10 @@ class HostedModel:
         """Readable once the oldest picture is done, or it is lost; see poll(2)."""
         return self._process.fileno()
 
+    def is_quick(self) -> bool:
+        """Whether its invoke is (see `pace.is_quick`); nothing may be under way, or have been."""
+        return is_quick(lambda: self._process.bare(1)[0])
+
     def check(self) -> None:
         """Raise DetectorError where it died while it had nothing to do."""
         self._process.check()
@@ -102,7 +110,8 @@ class HostedModel:
 class IsolatedDetector(Detector):
     """Runs a model on the CPU in a process of its own: a runtime that crashes or hangs takes nothing else with it.
 
-    `labels` is a label file (None: the model's own). `options.threads` 0 means one per core, four at most.
+    `labels` is a label file (None: the model's own). `options.threads` 0 means one for a quick model, else one per
+    core, four at most.
     """
 
     def __init__(self, model: Path, labels: Path | None = None, options: ProcessOptions | None = None) -> None:
@@ -118,14 +127,32 @@ class IsolatedDetector(Detector):
         file = models.load(self._model)
         models.check_detector(file)
         refuse_compiled(file)
-        threads = fitting_threads(file, self._options.threads or automatic_threads())
+        labels = models.labels_for(file, self._label_file)
+        most = fitting_threads(file, self._options.threads or automatic_threads())
+        asked = bool(self._options.threads) or most == 1
+        self._start(file, labels, most if asked else 1)
+        if not asked:
+            self._choose(file, labels, most)
+        assert self._hosted is not None
+        name = models.name_of(file.path)
+        self._info = DetectorInfo(name, self._hosted.runtime, "cpu", file.input_size, since=monotonic())
+
+    def _choose(self, file: ModelFile, labels: Labels, most: int) -> None:
+        """Go on with the one thread it has where that is quick, else start another process with `most`."""
+        assert self._hosted is not None
+        if self._hosted.is_quick():
+            log.info("%s: one CPU thread: an invoke takes less than %.0f ms", file.path, QUICK * 1000)
+            return
+        log.info("%s: %d CPU threads", file.path, most)
+        self._hosted.kill()
+        self._start(file, labels, most)
+
+    def _start(self, file: ModelFile, labels: Labels, threads: int) -> None:
         options = replace(self._options, threads=threads)
-        self._hosted = HostedModel(file, models.labels_for(file, self._label_file), "cpu", options)
+        self._hosted = HostedModel(file, labels, "cpu", options)
         self._hosted.start()
         if not self._hosted.wait_ready(options.open_timeout + 1.0):
             raise DetectorError(f"the detector process with {self._model} is not ready")
-        name = models.name_of(file.path)
-        self._info = DetectorInfo(name, self._hosted.runtime, "cpu", file.input_size, since=monotonic())
 
     def close(self) -> None:
         if self._hosted is not None:

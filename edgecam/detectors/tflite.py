@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
+from edgecam.detectors.beside import Beside, Outputs
+from edgecam.detectors.pace import QUICK, is_quick
+from edgecam.detectors.picture import Placement
 from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.runtime import Runtime, find_runtime, without_greeting
 from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.labels import Labels
 from edgecam.modelfile import ModelFile
 from edgecam.ports import Detector
-from edgecam.types import Detection, DetectorInfo
+from edgecam.types import Detection, DetectorInfo, Inference
 
 log = logging.getLogger(__name__)
 
 _MOST_AUTOMATIC_THREADS = 4
+_SHORT = 0.015
+"""Seconds of an invoke, below which a second picture may wait for it: it is no older then than half a frame."""
 
 
 class TfliteDetector(Detector):
     """Runs a detector of any family on the CPU.
 
-    `labels` are labels or a label file (None: the model's own). `threads` 0 means one per core, four at most. `runtime`
-    is "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are left out. `sha256`, where given,
-    must be the model file's.
+    `labels` are labels or a label file (None: the model's own). `threads` 0 means one for a quick model, else one per
+    core, four at most. `runtime` is "auto", "ai-edge-litert" or "tflite-runtime". Candidates below `score_floor` are
+    left out. `sha256`, where given, must be the model file's.
+
+    A picture by itself is worked on in the caller's own thread. Where a second one is handed in, which a quick model
+    has a slot for, a thread runs the model on it while the caller makes something of the first.
     """
 
     def __init__(
@@ -43,7 +52,7 @@ class TfliteDetector(Detector):
         sha256: str | None = None,
     ) -> None:
         if threads < 0:
-            raise InputError(f"{threads} threads: 0 (one per core, four at most) or more")
+            raise InputError(f"{threads} threads: 0 (as suits the model and the machine) or more")
         self._model = model
         self._given_labels = labels
         self._threads = threads
@@ -51,6 +60,9 @@ class TfliteDetector(Detector):
         self._score_floor = score_floor
         self._sha256 = sha256
         self._session: _Session | None = None
+        self._held: NDArray[np.generic] | None = None
+        self._placements: deque[Placement] = deque()
+        self._beside: Beside | None = None
 
     def open(self) -> None:
         """Verify the model file and build the interpreter.
@@ -69,7 +81,10 @@ class TfliteDetector(Detector):
         self._session = _Session(file, reader, find_runtime(self._runtime_choice), self._threads)
 
     def close(self) -> None:
-        self._session = None
+        if self._beside is not None and not self._beside.close():
+            log.error("%s: an inference hangs: its thread is left behind", self._model)
+        self._beside = self._session = self._held = None
+        self._placements.clear()
 
     @property
     def info(self) -> DetectorInfo:
@@ -85,17 +100,58 @@ class TfliteDetector(Detector):
         """What reads the model's outputs, with its labels and its counts; valid after `open`."""
         return self._opened().reader
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """See `Detector.detect`. Raises InputError for what is no RGB picture, DetectorError where the runtime fails.
+    @property
+    def slots(self) -> int:
+        return 2 if self._session is not None and self._session.seconds < _SHORT else 1
 
-        After a DetectorError the detector is closed: open it again.
+    def submit(self, image: NDArray[np.uint8]) -> None:
+        """See `Detector.submit`. Raises InputError for what is no RGB picture."""
+        session = self._opened()
+        tensor, alone = session.reader.tensor(image), not self._placements
+        self._placements.append(session.reader.placement(image))
+        if alone:
+            self._held = tensor
+            return
+        if self._beside is None:
+            self._beside = Beside(session)
+            self._beside.start()
+        if self._held is not None:
+            self._beside.submit(self._held)
+            self._held = None
+        self._beside.submit(tensor)
+
+    def collect(self, timeout: float) -> Inference | None:
+        """See `Detector.collect`: takes as long as the inference takes. After a DetectorError the detector is closed:
+        open it again.
         """
         session = self._opened()
+        if not self._placements:
+            return None
         try:
-            return session.run(image)
+            outputs = self._outputs(session)
         except DetectorError:
             self.close()
             raise
+        return Inference(session.reader.detections(outputs.tensors, self._placements.popleft()), outputs.seconds)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """See `Detector.detect`; nothing else may be under way.
+
+        Raises InputError for what is no RGB picture, DetectorError as `collect` does.
+        """
+        self.submit(image)
+        done = self.collect(timeout=0.0)
+        assert done is not None
+        return done.detections
+
+    def _outputs(self, session: _Session) -> Outputs:
+        """Of the oldest picture under way: computed here where it is alone, else by the thread."""
+        tensor, self._held = self._held, None
+        if tensor is None:
+            assert self._beside is not None
+            return self._beside.collect()
+        session.load(tensor)
+        return session.run()
 
     def _opened(self) -> _Session:
         if self._session is None:
@@ -104,28 +160,36 @@ class TfliteDetector(Detector):
 
 
 class _Session:
-    """An interpreter and all that belongs to it, from open to close."""
+    """An interpreter and all that belongs to it, from open to close; `seconds` are those of its last invoke."""
 
     def __init__(self, file: ModelFile, reader: ModelReader, runtime: Runtime, threads: int) -> None:
         self.reader = reader
+        self.seconds = float("inf")
         name, version = models.name_of(file.path), f"{runtime.name} {runtime.version}"
         self.info = DetectorInfo(name, version, "cpu", file.input_size, since=monotonic())
-        self._interpreter = _build_interpreter(file, runtime, fitting_threads(file, threads or automatic_threads()))
+        self._interpreter = _fitting_interpreter(file, runtime, threads)
         self._input: int = self._interpreter.get_input_details()[0]["index"]
         outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         self._outputs: list[int] = [output["index"] for output in outputs]
         reader.bind([tuple(output["shape"]) for output in outputs], [output["quantization"] for output in outputs])
 
-    def run(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """One inference. Raises DetectorError."""
-        tensor = self.reader.tensor(image)
+    def load(self, tensor: NDArray[np.generic]) -> None:
+        """Take an input. Raises DetectorError."""
         try:
             self._interpreter.set_tensor(self._input, tensor)
-            self._interpreter.invoke()
-            outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
         except (RuntimeError, ValueError) as error:
-            raise DetectorError(f"{self.info.runtime}: inference failed: {_first_line(error)}") from error
-        return self.reader.detections(outputs, self.reader.placement(image))
+            raise self._failed(error) from error
+
+    def run(self) -> Outputs:
+        """One inference on what was loaded. Raises DetectorError."""
+        try:
+            self.seconds = _timed(self._interpreter)
+            return Outputs([self._interpreter.get_tensor(index) for index in self._outputs], self.seconds)
+        except (RuntimeError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> DetectorError:
+        return DetectorError(f"{self.info.runtime}: inference failed: {_first_line(error)}")
 
 
 def refuse_compiled(file: ModelFile) -> None:
@@ -154,6 +218,35 @@ def fitting_threads(file: ModelFile, wanted: int) -> int:
         return wanted
     log.info("%s: regular NMS loses a class on %d threads: one is used", file.path, wanted)
     return 1
+
+
+def _fitting_interpreter(file: ModelFile, runtime: Runtime, threads: int) -> Any:
+    """An interpreter with so many threads; 0: one where that is quick, else one for each core. Raises ModelError."""
+    most = fitting_threads(file, threads or automatic_threads())
+    if threads or most == 1:
+        return _build_interpreter(file, runtime, most)
+    interpreter = _build_interpreter(file, runtime, 1)
+    if _is_quick(interpreter):
+        log.info("%s: one CPU thread: an invoke takes less than %.0f ms", file.path, QUICK * 1000)
+        return interpreter
+    log.info("%s: %d CPU threads", file.path, most)
+    return _build_interpreter(file, runtime, most)
+
+
+def _is_quick(interpreter: Any) -> bool:
+    """Whether it is on an empty picture. One on which it fails says nothing: it is to fail where the user sees why."""
+    tensor = interpreter.get_input_details()[0]
+    try:
+        interpreter.set_tensor(tensor["index"], np.zeros(tensor["shape"], tensor["dtype"]))
+        return is_quick(lambda: _timed(interpreter))
+    except (RuntimeError, ValueError):
+        return False
+
+
+def _timed(interpreter: Any) -> float:
+    before = perf_counter()
+    interpreter.invoke()
+    return perf_counter() - before
 
 
 def _build_interpreter(file: ModelFile, runtime: Runtime, threads: int) -> Any:
