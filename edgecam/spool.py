@@ -56,6 +56,7 @@ class Spool:
         self._under_way: dict[int, OutboxMessage] = {}
         self._acknowledged: dict[int, None] = {}
         self._sent_through = 0
+        self._furthest = 0  # ever sent: what was offered of before it may have been taken, and forgotten, by now
         self._flush_at = float("inf")
         self._held_since: float | None = None
         self._count_at = float("-inf")
@@ -107,6 +108,7 @@ class Spool:
         if not fresh and self._asked:
             fresh = self._next_recorded(now, room)
         self._under_way.update((message.sequence, message) for message in fresh)
+        self._furthest = max(self._furthest, self._sent_through)
         return fresh
 
     def _next_offered(self, room: int) -> list[OutboxMessage]:
@@ -114,8 +116,7 @@ class Spool:
         found: list[OutboxMessage] = []
         while self._offered and len(found) < room:
             message = self._offered.popleft()
-            known = message.sequence in self._acknowledged
-            if message.sequence == self._sent_through + 1 and not known and not self.fault:
+            if message.sequence == self._sent_through + 1 > self._furthest and not self.fault:
                 self._sent_through = message.sequence
                 found.append(message)
             elif message.sequence > self._sent_through:
@@ -125,17 +126,22 @@ class Spool:
 
     def _next_recorded(self, now: Moment, room: int) -> list[OutboxMessage]:
         self._asked = False  # before the question: who asks during it is asked for again
-        ahead = sum(sequence > self._sent_through for sequence in self._acknowledged)
+        sent = (*self._acknowledged, *self._under_way)
+        ahead = sum(sequence > self._sent_through for sequence in sent)
         found = self._try(now, self._outbox.pending, self._sent_through, room + ahead)
         if found is None:
             self._asked = True
             return []
-        fresh = [message for message in found if message.sequence not in self._acknowledged][:room]
+        fresh = [message for message in found if not self._is_sent(message.sequence)][:room]
         if fresh:
             self._sent_through = fresh[-1].sequence
         if len(fresh) == room:
             self._asked = True
         return fresh
+
+    def _is_sent(self, sequence: int) -> bool:
+        """Whether a message is on its way or was taken: where one before it was refused it is asked for again."""
+        return sequence in self._under_way or sequence in self._acknowledged
 
     def acknowledged(self, sequence: int, now: float) -> OutboxMessage:
         """The broker has taken a message."""
