@@ -19,12 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecam.benchmark import Benchmark, Plan, Subject, takes
+from edgecam.benchmark import subject as benchmark_subject
 from edgecam.benchmark.figures import Cost, Frame, Live, Rate, Round, Spread, figures
 from edgecam.benchmark.film import PICTURES, FilmCamera, Note, NotingSink, Picture, render
 from edgecam.benchmark.machine import cpu_name, this_machine
 from edgecam.benchmark.takes import Take
 from edgecam.clock import SystemClock
 from edgecam.config import Config
+from edgecam.detectors.tflite import TfliteDetector
 from edgecam.errors import DetectorError, EdgecamError, InputError, ModelError
 from edgecam.events import EventRules
 from edgecam.pipeline import PipelineParts
@@ -273,6 +275,24 @@ class TestWhole:
         assert sum(steps) == plan.steps
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
+
+
+class TestThreads:
+    @pytest.mark.parametrize(
+        ("wanted", "quick", "threads"), [(0, True, 1), (0, False, 3), (2, True, 2)], ids=["quick", "slow", "given"]
+    )
+    def test_the_pipeline_has_as_many_as_the_bare_loop(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wanted: int, quick: bool, threads: int
+    ) -> None:
+        monkeypatch.setattr(benchmark_subject, "automatic_threads", lambda: 3)
+        monkeypatch.setattr(benchmark_subject, "is_quick", lambda invoke: invoke() > 0 and quick)
+        subject = Subject(tiny_config(tmp_path, threads=wanted), SystemClock())
+        assert subject.threads == threads
+        picture = Picture(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8))
+        detector = subject.parts(FilmCamera([picture], 30.0, SystemClock(), lossless=True), NotingSink()).detector
+        assert isinstance(detector, TfliteDetector)
+        assert detector._threads == threads
+        assert subject.process()._options.threads == threads
 
 
 class TestOnAnEdgeTpu:
