@@ -242,8 +242,8 @@ class Journal(JournalFile):
             for before in map(_document, rows if self._outbox else ()):
                 clip = self._clip(before["id"])
                 after = {"type": "end", "end_time": before["frame_time"], "cut": reason, "clip": clip}
-                texts = [_short_text(frigate_object(document)) for document in (before, before | after)]
-                self._put("end", *texts)
+                was, told = (_short_text(frigate_object(each)) for each in (before, before | after))
+                self._put("end", was, told)
         return len(rows)
 
     def _recorded(self, event_id: str) -> dict[str, Any] | None:
