@@ -84,6 +84,21 @@ def put(connection: sqlite3.Connection, payload: str, recorded: Moment) -> Outbo
     return OutboxMessage(sequence, recorded, payload)
 
 
+def sent_form(message: OutboxMessage, now: Moment, connected: Moment) -> bytes:
+    """The stored message with what only sending tells: `sequence`, `late` (it was recorded before this connection was
+    made) and `delay`, the seconds from recording to sending, null where the clock cannot tell."""
+    age = message.recorded.age(now)
+    delay = "null" if age is None else f"{age:.3f}"
+    late = "true" if is_late(message, connected) else "false"
+    return f'{message.payload[:-1]},"sequence":{message.sequence},"late":{late},"delay":{delay}}}'.encode()
+
+
+def is_late(message: OutboxMessage, connected: Moment) -> bool:
+    """Whether a message was recorded before the connection was made."""
+    recorded = message.recorded
+    return recorded.boot != connected.boot or recorded.monotonic < connected.monotonic
+
+
 class OutboxBusy(SinkError):
     """Somebody else writes to the file; what was not written can be written soon, and reading goes on."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
 
 from edgecam.latency import Latencies
 from edgecam.mqtt.connection import Connection, Stage
@@ -15,7 +16,7 @@ from edgecam.mqtt.link import Link
 from edgecam.mqtt.reasons import refused_message, refused_topic, too_large, unanswered
 from edgecam.mqtt.retained import RetainedTopics
 from edgecam.mqtt.topics import Topics
-from edgecam.outbox import Moment, OutboxMessage, moment
+from edgecam.outbox import Moment, OutboxMessage, is_late, moment, sent_form
 from edgecam.ports import Clock
 from edgecam.spool import Spool
 from edgecam.worker import Worker
@@ -40,8 +41,11 @@ _TOPICS_AT_ONCE = 10
 class PublishWorker(Worker):
     """Owns the link to the broker: event messages and retained topics go out, QoS 1, commands come in.
 
-    Whoever has recorded events brings them by `recorded`, or only says by `wake` that there are some; neither waits. No
-    more than a window of messages is ever handed to the network; all others wait in the outbox, on the disk, or are
+    Whoever has recorded events brings them by `recorded`, or only says by `wake` that there are some; neither waits.
+    While this thread only waits for something to do, whoever brings messages sends them: no other thread has to be
+    woken first, and to get hold of Python. Who works, here or there, holds the lock `_working`.
+
+    No more than a window of messages is ever handed to the network; all others wait in the outbox, on the disk, or are
     overtaken. The properties may be read from any thread. `commands` is called in this one, with topic, payload and
     whether the broker had kept it.
     """
@@ -78,6 +82,7 @@ class PublishWorker(Worker):
         self._answered = 0.0
         self._unanswered = ""
         self._unreadable = ""
+        self._working = Lock()
         self._waker: tuple[socket.socket, socket.socket] | None = None
         retained.on_change = self._interrupt
 
@@ -115,14 +120,32 @@ class PublishWorker(Worker):
         return self._spool.lost
 
     def recorded(self, messages: Sequence[OutboxMessage]) -> None:
-        """These lie in the outbox now. From any thread; never waits."""
+        """These lie in the outbox now. From any thread; never waits.
+
+        They go out at once, in the caller's thread, where this one only waits and they are the very next."""
         self._spool.offer(messages)
+        if self._working.acquire(blocking=False):
+            try:
+                if self._send_offered():
+                    return
+            finally:
+                self._working.release()
         self._interrupt()
 
     def wake(self) -> None:
         """There may be something in the outbox. From any thread; never waits."""
         self._spool.ask()
         self._interrupt()
+
+    def _send_offered(self) -> bool:
+        """Send what was offered, as far as it is the very next; False where something is left for this thread to do."""
+        connection = self._link.connection
+        if connection is None or self._connected is None or connection.stage is not Stage.OPEN:
+            return False
+        now = moment(self._clock)
+        for message in self._spool.due_offered(self._room(connection, now)):
+            self._publish(connection, self._topics.events, sent_form(message, now, self._connected), message)
+        return not self._spool.waits and not connection.wants_attention
 
     def _interrupt(self) -> None:
         """End the wait of the turn."""
@@ -139,6 +162,11 @@ class PublishWorker(Worker):
         self._retained.put(self._topics.available, b"online")
 
     def step(self) -> None:
+        with self._working:
+            self._work()
+
+    def _work(self) -> None:
+        """Do what there is to do, and wait for more."""
         now = moment(self._clock)
         opened = self._link.tend(now.monotonic)
         connection = self._link.connection
@@ -155,8 +183,11 @@ class PublishWorker(Worker):
 
     def teardown(self) -> None:
         """Send what is left, as far as that is soon done, and say that this is the end."""
-        if self._waker is None:
-            return
+        with self._working:
+            if self._waker is not None:
+                self._finish(self._waker)
+
+    def _finish(self, waker: tuple[socket.socket, socket.socket]) -> None:
         started = self._clock.monotonic()
         self._work_until(lambda: self._spool.idle and self._delivery.idle, started + DRAIN * 2 / 3)
         self._retained.put(self._topics.available, b"stopped")
@@ -164,7 +195,7 @@ class PublishWorker(Worker):
         self._link.close(orderly=said)
         self._connected = None
         self._spool.close(moment(self._clock))
-        for end in self._waker:
+        for end in waker:
             end.close()
 
     def _work_until(self, done: Callable[[], bool], ends: float) -> bool:
@@ -191,15 +222,19 @@ class PublishWorker(Worker):
 
     def _send(self, connection: Connection, now: Moment, connected: Moment) -> None:
         """Hand to the network what there is, as far as the window goes."""
+        for message in self._spool.due(now, self._room(connection, now)):
+            self._publish(connection, self._topics.events, sent_form(message, now, connected), message)
+        free = min(WINDOW, connection.window) - len(self._numbers)
+        share = _TOPICS_AT_ONCE - (len(self._numbers) - self._spool.under_way)
+        for topic, payload in self._delivery.due(now.monotonic, min(free, share)):
+            self._publish(connection, topic, payload, topic)
+
+    def _room(self, connection: Connection, now: Moment) -> int:
+        """How many more event messages may be on their way."""
         if not self._numbers:
             self._answered = now.monotonic
         window = min(WINDOW, connection.window)
-        share = max(1, window - _SPARE) - self._spool.under_way
-        for message in self._spool.due(now, min(window - len(self._numbers), share)):
-            self._publish(connection, self._topics.events, sent_form(message, now, connected), message)
-        share = _TOPICS_AT_ONCE - (len(self._numbers) - self._spool.under_way)
-        for topic, payload in self._delivery.due(now.monotonic, min(window - len(self._numbers), share)):
-            self._publish(connection, topic, payload, topic)
+        return min(window - len(self._numbers), max(1, window - _SPARE) - self._spool.under_way)
 
     def _publish(self, connection: Connection, topic: str, payload: bytes, what: OutboxMessage | str) -> None:
         if not connection.takes(topic, payload):
@@ -219,11 +254,20 @@ class PublishWorker(Worker):
 
     def _turn(self, timeout: float) -> None:
         assert self._waker is not None
-        self._link.turn(self._waker[0], min(TURN, timeout), self._clock.monotonic())
+        self._link.turn(self._waker[0], min(TURN, timeout), self._clock.monotonic(), self._resting)
         with suppress(BlockingIOError):
             self._waker[0].recv(4096)
         if self._link.connection is not None:
             self._collect(self._link.connection)
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        """While this thread only waits, another one may send."""
+        self._working.release()
+        try:
+            yield
+        finally:
+            self._working.acquire()
 
     def _collect(self, connection: Connection) -> None:
         """Take what has come in."""
@@ -254,18 +298,3 @@ class PublishWorker(Worker):
             if self._connected and not is_late(what, self._connected):
                 self.latencies.add(ACKNOWLEDGED, now - what.recorded.monotonic)
         self.acknowledged += not refusal
-
-
-def sent_form(message: OutboxMessage, now: Moment, connected: Moment) -> bytes:
-    """The stored message with what only sending tells: `sequence`, `late` (it was recorded before this connection was
-    made) and `delay`, the seconds from recording to sending, null where the clock cannot tell."""
-    age = message.recorded.age(now)
-    delay = "null" if age is None else f"{age:.3f}"
-    late = "true" if is_late(message, connected) else "false"
-    return f'{message.payload[:-1]},"sequence":{message.sequence},"late":{late},"delay":{delay}}}'.encode()
-
-
-def is_late(message: OutboxMessage, connected: Moment) -> bool:
-    """Whether a message was recorded before the connection was made."""
-    recorded = message.recorded
-    return recorded.boot != connected.boot or recorded.monotonic < connected.monotonic

@@ -72,8 +72,12 @@ class Spool:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to send, as far as is known, or nothing that would be taken."""
-        waiting = self._asked or self._offered
-        return not self._under_way and (not waiting or bool(self.refusal or self.fault))
+        return not self._under_way and (not self.waits or bool(self.refusal or self.fault))
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to send, as far as is known."""
+        return self._asked or bool(self._offered)
 
     def patience(self, now: float) -> float:
         """Seconds until there is something to do, whether anything happens or not."""
@@ -104,12 +108,21 @@ class Spool:
             room = min(room, 1)
         if room <= 0:
             return []
-        fresh = [] if self._asked else self._next_offered(room)
+        fresh = self.due_offered(room)
         if not fresh and self._asked:
             fresh = self._next_recorded(now, room)
-        self._under_way.update((message.sequence, message) for message in fresh)
-        self._furthest = max(self._furthest, self._sent_through)
+            self._on_their_way(fresh)
         return fresh
+
+    def due_offered(self, room: int) -> list[OutboxMessage]:
+        """As `due`, but only those for which the outbox need not be asked. From any thread, one at a time."""
+        fresh = [] if self._asked or self.refusal else self._next_offered(room)
+        self._on_their_way(fresh)
+        return fresh
+
+    def _on_their_way(self, messages: list[OutboxMessage]) -> None:
+        self._under_way.update((message.sequence, message) for message in messages)
+        self._furthest = max(self._furthest, self._sent_through)
 
     def _next_offered(self, room: int) -> list[OutboxMessage]:
         """Those offered that are the very next: numbers have no gaps. Where one is missing, the outbox is asked."""

@@ -17,8 +17,8 @@ from test_journal import document
 from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.delivery import TopicDelivery
 from edgecam.mqtt.retained import RetainedTopics
-from edgecam.outbox import Moment, Outbox, OutboxMessage
-from edgecam.publisher import ANSWER_TIMEOUT, WINDOW, is_late, sent_form
+from edgecam.outbox import Moment, Outbox, OutboxMessage, is_late, sent_form
+from edgecam.publisher import ANSWER_TIMEOUT, WINDOW
 from edgecam.spool import Spool
 
 pytestmark = pytest.mark.any_runtime
@@ -410,14 +410,26 @@ def test_a_record_wakes_the_publisher(broker: Mosquitto, path: Path) -> None:
         assert latency.p50 < 0.05, "half of them in less than a tenth of a turn"
 
 
+def test_whoever_records_sends_while_the_publisher_only_waits(broker: Mosquitto, path: Path) -> None:
+    with publishing(path, plain(broker)) as pair:
+        pair.record(0)
+        pair.wait_until(lambda: pair.worker.acknowledged == 2)
+        at_once = 0
+        for number in range(1, 51):
+            before = pair.worker.sent
+            pair.record(number)
+            at_once += pair.worker.sent > before
+            pair.wait_until(lambda: pair.worker.acknowledged == pair.worker.sent)
+        assert at_once > 25
+
+
 def test_journals_of_several_threads_reach_the_subscriber(broker: Mosquitto, listener: Listener, path: Path) -> None:
     with publishing(path, plain(broker)) as pair:
 
         def record(camera: str) -> None:
             with type(pair.journal)(path, outbox=True) as journal:
                 for number in range(50):
-                    journal.record(document(f"{camera}{number}", camera=camera))
-                    pair.worker.wake()
+                    pair.worker.recorded(journal.record_all([(document(f"{camera}{number}", camera=camera), None)]))
 
         threads = [threading.Thread(target=record, args=(camera,)) for camera in "abc"]
         for thread in threads:
@@ -425,6 +437,7 @@ def test_journals_of_several_threads_reach_the_subscriber(broker: Mosquitto, lis
         for thread in threads:
             thread.join(60)
         listener.wait_for(TOPICS.events, count=150)
+    assert [message["sequence"] for message in events_of(listener)] == list(range(1, 151))
     found = [message["after"]["id"] for message in events_of(listener)]
     for camera in "abc":
         assert [each for each in found if each[0] == camera] == [f"{camera}{number}" for number in range(50)]

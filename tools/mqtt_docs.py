@@ -26,8 +26,7 @@ from edgecam.mqtt.discovery import CameraInfo, discovery_messages
 from edgecam.mqtt.pictures import SnapshotReference, SnapshotState
 from edgecam.mqtt.schemas import schema_for
 from edgecam.mqtt.topics import SWITCHES, Topics
-from edgecam.outbox import Moment, OutboxMessage
-from edgecam.publisher import sent_form
+from edgecam.outbox import Moment, OutboxMessage, sent_form
 from edgecam.testing import ManualClock
 from edgecam.types import BBox, Crossing, DetectorInfo, Event, EventType
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from typing import Any
 
@@ -29,6 +30,10 @@ _HEADER_BYTES = 32
 _PAHO_WINDOW = 65_535
 #: What paho raises where the other side does not speak MQTT, and on an answer that makes no sense.
 _NONSENSE = (MQTTException, ValueError, LookupError, AssertionError, struct.error)
+
+
+Resting = Callable[[], AbstractContextManager[None]]
+"""What is entered while a thread waits and does nothing else."""
 
 
 class Stage(Enum):
@@ -70,20 +75,26 @@ class Connection:
         """Begin to connect, in a thread of its own: a host's name may take longer to find than anybody can wait."""
         threading.Thread(target=self._reach, name="mqtt-reach", daemon=True).start()
 
-    def turn(self, wake: socket.socket, timeout: float) -> None:
+    def turn(self, wake: socket.socket, timeout: float, resting: Resting = nullcontext) -> None:
         """Wait until there is something to do, or somebody writes to `wake`'s other end, and do it."""
         own = self._client.socket() if self.stage in (Stage.GREETING, Stage.OPEN) else None
         if own is None:
-            wait_for(wake, timeout)
+            wait_for(wake, timeout, resting)
             return
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         writing = select.POLLOUT if self._client.want_write() else 0
         poll.register(own, select.POLLIN | writing)
         pending = getattr(own, "pending", int)()
-        ready = dict(poll.poll(0 if pending else timeout * 1000))
+        with resting():
+            ready = dict(poll.poll(0 if pending else timeout * 1000))
         events = ready.get(own.fileno(), 0)
         self._exchange(read=bool(pending or events & ~select.POLLOUT), write=bool(events & select.POLLOUT))
+
+    @property
+    def wants_attention(self) -> bool:
+        """Whether there is something to do for whoever calls `turn`."""
+        return self.stage is not Stage.OPEN or bool(self._client.want_write())
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send a message, QoS 1, without waiting; returns the number that its answer will have."""
@@ -216,8 +227,9 @@ class Connection:
             self._last_error = said
 
 
-def wait_for(wake: socket.socket, timeout: float) -> None:
+def wait_for(wake: socket.socket, timeout: float, resting: Resting = nullcontext) -> None:
     """Wait until somebody writes to `wake`'s other end, at most `timeout` seconds."""
     poll = select.poll()
     poll.register(wake, select.POLLIN)
-    poll.poll(timeout * 1000)
+    with resting():
+        poll.poll(timeout * 1000)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from random import Random
 
 from edgecam.backoff import Backoff
-from edgecam.mqtt.connection import Connection, Stage, wait_for
+from edgecam.mqtt.connection import Connection, Resting, Stage, wait_for
 from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.reasons import clash, silent, suspicion
 
@@ -68,12 +69,12 @@ class Link:
             current.close(silent(self._broker))
         return False
 
-    def turn(self, wake: socket.socket, timeout: float, now: float) -> None:
+    def turn(self, wake: socket.socket, timeout: float, now: float, resting: Resting = nullcontext) -> None:
         """Wait for the network, for the next try, or for somebody who writes to `wake`'s other end."""
         if self._current is None:
-            wait_for(wake, max(0.0, min(timeout, self._next_try - now)))
+            wait_for(wake, max(0.0, min(timeout, self._next_try - now)), resting)
         else:
-            self._current.turn(wake, timeout)
+            self._current.turn(wake, timeout, resting)
 
     def close(self, *, orderly: bool = False) -> None:
         """End it; an orderly end takes the will back."""
