@@ -33,7 +33,12 @@ class Said(NamedTuple):
 
     def document(self, frame: int) -> dict[str, Any]:
         end = 99.0 if self.kind == "end" else None
-        changes: dict[str, Any] = {"label": self.label, "entered_zones": list(self.zones), "score": self.score, "frame": frame}
+        changes: dict[str, Any] = {
+            "label": self.label,
+            "entered_zones": list(self.zones),
+            "score": self.score,
+            "frame": frame,
+        }
         return document(str(self.event), end=end, type=self.kind, frame_size=[100, 100], **changes)
 
 

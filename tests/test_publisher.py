@@ -14,6 +14,7 @@ from mqtt_broker import ACL, CONSUMER, EDGECAM, Listener, Mosquitto, Received, r
 from publishing import TOPICS, Publishing, events_of, firsts, plain, publishing
 from test_journal import document
 
+from edgecam.mqtt.connection import Connection
 from edgecam.mqtt.credentials import Broker
 from edgecam.mqtt.delivery import TopicDelivery
 from edgecam.mqtt.retained import RetainedTopics
@@ -410,17 +411,24 @@ def test_a_record_wakes_the_publisher(broker: Mosquitto, path: Path) -> None:
         assert latency.p50 < 0.05, "half of them in less than a tenth of a turn"
 
 
-def test_whoever_records_sends_while_the_publisher_only_waits(broker: Mosquitto, path: Path) -> None:
+def test_whoever_records_sends_while_the_publisher_only_waits(
+    broker: Mosquitto, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    senders: list[threading.Thread] = []
+    publish = Connection.publish
+
+    def noting(connection: Connection, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        senders.extend([threading.current_thread()] * (topic == TOPICS.events))
+        return publish(connection, topic, payload, retain=retain)
+
+    monkeypatch.setattr(Connection, "publish", noting)
     with publishing(path, plain(broker)) as pair:
-        pair.record(0)
-        pair.wait_until(lambda: pair.worker.acknowledged == 2)
-        at_once = 0
-        for number in range(1, 51):
-            before = pair.worker.sent
+        pair.wait_until(lambda: pair.worker.acknowledged == 1)
+        for number in range(50):
             pair.record(number)
-            at_once += pair.worker.sent > before
-            pair.wait_until(lambda: pair.worker.acknowledged == pair.worker.sent)
-        assert at_once > 25
+            pair.wait_until(lambda: pair.worker.acknowledged == len(senders) + 1)
+        pair.wait_until(lambda: len(senders) == 50)
+    assert senders.count(threading.current_thread()) > 25
 
 
 def test_journals_of_several_threads_reach_the_subscriber(broker: Mosquitto, listener: Listener, path: Path) -> None:
