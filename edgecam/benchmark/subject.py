@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,9 @@ class Subject:
     """The model and the device of a configuration: makes the processes and pipelines to measure.
 
     `device` is what the pipeline runs on when all is well, as in DetectorInfo; `host_device` what the single process
-    runs on: the first of them. Raises ModelError, InputError, and DetectorError where the device chosen is not to be
-    had.
+    runs on: the first of them. `threads` of the CPU are the same for the bare loop and the pipelines; where they are
+    left to choose, a process measures for a moment. Raises ModelError, InputError, and DetectorError where the device
+    chosen is not to be had.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -53,21 +53,7 @@ class Subject:
         self._tpus = tpus
         self.device = ",".join(tpu.device for tpu in tpus) or "cpu"
         self.host_device = tpus[0].device if tpus else "cpu"
-
-    @cached_property
-    def threads(self) -> int:
-        """CPU threads, of the bare loop and of the pipelines alike; where left to choose, measured at the first use.
-
-        Raises DetectorError.
-        """
-        if self._tpus:
-            return 1
-        wanted = self._config.detector.threads
-        most = fitting_threads(self._file, wanted or automatic_threads())
-        if wanted or most == 1:
-            return most
-        with host.running(DetectorProcess(self._file.content, "cpu", self._options(1)), self.open_timeout) as process:
-            return 1 if is_quick(lambda: process.bare(1)[0]) else most
+        self.threads = 1 if tpus else self._fitting_threads()
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -118,6 +104,14 @@ class Subject:
         ]
         changes = zip(parts, cameras, sinks, strict=True)
         return [replace(each, camera=camera, sinks=[sink], overlay=None) for each, camera, sink in changes], inference
+
+    def _fitting_threads(self) -> int:
+        wanted = self._config.detector.threads
+        most = fitting_threads(self._file, wanted or automatic_threads())
+        if wanted or most == 1:
+            return most
+        with host.running(DetectorProcess(self._file.content, "cpu", self._options(1)), self.open_timeout) as process:
+            return 1 if is_quick(lambda: process.bare(1)[0]) else most
 
     def _options(self, threads: int) -> ProcessOptions:
         config = self._config
