@@ -144,8 +144,7 @@ class OutputWorker(Worker):
             outlet.open()
 
     def step(self) -> None:
-        for store in self.stores:
-            store.look_after()
+        self._look_after_stores()
         try:
             frame = self._ring.next(READER, after=self._seen, timeout=TURN)
         except RingClosed:
@@ -209,14 +208,15 @@ class OutputWorker(Worker):
         after = self._pending[0] if self._pending else None
         exact = after if after is not None and after.sequence == frame.sequence else None
         tracks = tracks_at(frame.timestamp, self._before, after)
-        image = frame.main if self._overlay is None else partial(self._drawn, self._overlay, frame, tracks)
+        overlay = self._overlay
+        image = frame.main if overlay is None else partial(self._drawn, overlay, frame, tracks, self._status())
         return AnnotatedFrame(frame, image, tracks, exact)
 
-    def _drawn(self, overlay: Overlay, frame: Frame, tracks: Sequence[Track]) -> NDArray[np.uint8]:
+    def _drawn(self, overlay: Overlay, frame: Frame, tracks: Sequence[Track], status: str) -> NDArray[np.uint8]:
         """The picture with the overlay; in the thread of whoever looks at it first."""
         image = frame.main.copy()
         with self._drawing:
-            overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), self._status())
+            overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), status)
         return image
 
     def _hand_on(self, annotated: AnnotatedFrame) -> None:
@@ -236,7 +236,12 @@ class OutputWorker(Worker):
             if not self._waits_for(store):
                 return False
             self.beat = monotonic()  # it is the sink that shows no life, and has a limit of its own
+            self._look_after_stores()
         return True
+
+    def _look_after_stores(self) -> None:
+        for store in self.stores:
+            store.look_after()
 
     def _waits_for(self, store: StoreWorker) -> bool:
         if not self._ring.lossless or not store.is_alive() or self.stopping.is_set():

@@ -18,6 +18,8 @@ TURN = 0.5
 """Longest wait of one turn, seconds."""
 STALLED_AFTER = 5.0
 """Seconds without a sign of life from the sink after which its disk is said to stall."""
+_LOOKS = 4 * TURN
+"""Seconds between two looks, at most; where there are more, the whole process was stopped, or its machine asleep."""
 
 
 class StoreWorker(Worker):
@@ -34,6 +36,8 @@ class StoreWorker(Worker):
         self._backlog = Backlog()
         self._turned_away = 0
         self._stalled_since: float | None = None
+        self._looked = monotonic()
+        self._awake_since = 0.0
 
     @property
     def takes_frames(self) -> bool:
@@ -53,7 +57,7 @@ class StoreWorker(Worker):
     @property
     def silence(self) -> float:
         """Seconds since the sink last showed life; 0 where its thread does not run."""
-        return monotonic() - self.beat if self.is_alive() else 0.0
+        return monotonic() - max(self.beat, self._awake_since) if self.is_alive() else 0.0
 
     @property
     def trouble(self) -> str:
@@ -102,7 +106,11 @@ class StoreWorker(Worker):
         self._backlog.wait_idle(timeout)
 
     def look_after(self) -> None:
-        """Say once that the disk stalls, and once that it does no more."""
+        """Say once that the disk stalls, and once that it does no more. To be called at least twice a second."""
+        now = monotonic()
+        if now - self._looked > _LOOKS:
+            self._awake_since = now
+        self._looked = now
         silence = self.silence
         if silence > STALLED_AFTER and self._stalled_since is None:
             self._stalled_since = self.beat

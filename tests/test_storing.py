@@ -151,6 +151,32 @@ def test_a_disk_that_stalls_is_said_once_and_so_is_its_return(caplog: pytest.Log
     assert store.trouble == ""
 
 
+def test_time_in_which_the_machine_slept_is_not_the_disks(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING)
+    now = [monotonic()]
+    monkeypatch.setattr("edgecam.storing.monotonic", lambda: now[0])
+    sink = HangingSink()
+    store = make_store(sink)
+    sink.hang()
+    store.start()
+    store.offer(annotated(0), receipt([]), 0.0)
+    assert sink.hangs.wait(LIMIT)
+    store.look_after()
+    now[0] += 3600
+    store.look_after()
+    assert (store.trouble, caplog.messages) == ("", [])
+    for _ in range(11):
+        now[0] += 0.5
+        store.look_after()
+    assert store.trouble == "the video: the disk has not answered for 6 s"
+    assert len(caplog.messages) == 1
+    sink.release()
+    store.close()
+    store.join_within(LIMIT)
+
+
 def test_what_a_stuck_sink_has_not_taken_is_settled_when_it_is_abandoned() -> None:
     sink, told = HangingSink(), []  # type: HangingSink, list[bool]
     sink.hang()
