@@ -14,9 +14,9 @@ LAYERS = [
     {"config", "ports"},
     {
         "allocator", "assignment", "backoff", "bundled", "canvas", "clock", "events", "families", "filters", "frigate",
-        "glyphs", "interpolation", "kalman", "labels", "latency", "lettering", "lines", "logbook", "marks", "masks", "modelfile",
-        "models", "mosaic", "newest", "outlines", "overlay", "plates", "preroll", "retention", "ring", "scenes",
-        "scoring", "stationary", "story", "switches", "tiling", "tracker", "turns", "yuv", "zones",
+        "glyphs", "interpolation", "kalman", "labels", "latency", "lettering", "lines", "logbook", "marks", "masks",
+        "modelfile", "models", "mosaic", "newest", "outlines", "overlay", "plates", "preroll", "retention", "ring",
+        "scenes", "scoring", "stationary", "story", "switches", "tiling", "tracker", "turns", "yuv", "zones",
     },
     {
         "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_faults",

@@ -30,7 +30,9 @@ class DetectorSection(Section):
     device: TpuChoice = Field(
         default="auto", description="auto: an Edge TPU, the CPU while there is none; usb, usb:0 …: that one only; cpu."
     )
-    threads: int = Field(default=0, ge=0, le=64, description="CPU threads of the detector; 0: as suits the machine and the model.")
+    threads: int = Field(
+        default=0, ge=0, le=64, description="CPU threads of the detector; 0: as suits the machine and the model."
+    )
     runtime: Literal["auto", "ai-edge-litert", "tflite-runtime"] = Field(
         default="auto", description="What runs the model."
     )
