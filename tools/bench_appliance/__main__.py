@@ -34,8 +34,9 @@ MODEL, LABELS = "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite", "coco_label
 VIDEO = "vtest.avi"
 SETTINGS = ("cpu", "cpu, recording", "edge tpu", "edge tpu, recording")
 PICTURES = 600
-WARM_UP = 12.0
-"""Seconds before what counts: the pre-roll is full, and the first events are over."""
+WARM_UP = 40.0
+"""Seconds before what counts: the pre-roll is full, the first events are over, and, where an Edge TPU works, the CPU's
+interpreter is gone (`failover.SPARE_KEPT`)."""
 LESSON = 600.0
 """Longest time, seconds, to see the film once."""
 BARE = 3.0
