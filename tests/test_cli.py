@@ -364,6 +364,7 @@ def event(number: int, label: str = "person", camera: str = "front", *, open_end
     start = NOW.timestamp() + 60 * number
     return {
         "id": f"event-{number}",
+        "type": "update" if open_end else "end",
         "camera": camera,
         "label": label,
         "score": 0.75,
