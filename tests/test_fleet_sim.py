@@ -22,16 +22,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mqtt_broker import LIMIT, Mosquitto, mosquitto
 
+from edgecam.journal import Journal
 from edgecam.mqtt.connection import Connection, Stage
 from edgecam.mqtt.credentials import Broker
+from edgecam.outbox import Outbox
 
 pytestmark = pytest.mark.any_runtime
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
-figures, flood, subscriber, traffic, table = (
-    import_module(f"fleet_sim.{name}") for name in ("figures", "flood", "subscriber", "traffic", "__main__")
+appliance, figures, flood, subscriber, traffic, table = (
+    import_module(f"fleet_sim.{name}")
+    for name in ("appliance", "figures", "flood", "subscriber", "traffic", "__main__")
 )
 SECONDS = 2000.0
 
@@ -233,6 +236,19 @@ def published(broker: Mosquitto, user: str, topic: str) -> str:
             connection.turn(ours, 0.1)
         connection.close(orderly=True)
     return connection.answers[0][1]
+
+
+def test_an_appliance_of_the_fleet_records_a_visit_without_a_broker(tmp_path: Path) -> None:
+    one = appliance.Appliance(7, tmp_path, appliance.Settings(port=1, picture=b"JPEG"), lambda: None)
+    one.start()
+    for message in range(traffic.MESSAGES):
+        one.tell(0, message)
+    one.stop(LIMIT)
+    with Journal(tmp_path / "7" / "edgecam.db", read_only=True) as journal:
+        (event,) = journal.events()
+    with Outbox(tmp_path / "7" / "edgecam.db") as outbox:
+        assert outbox.length() == traffic.MESSAGES
+    assert event["end_time"] is not None
 
 
 @pytest.mark.skipif(mosquitto() is None, reason="no MQTT broker: apt-get install mosquitto")

@@ -65,7 +65,7 @@ class Appliance:
         path = self._folder / "edgecam.db"
         switches = {CAMERA: Switches()}
         self.messaging = Messaging(config, path, PREFERRED, switches, self._clock, on_exit)
-        self._journal = JournalSink(path, outbox=True, clock=self._clock, on_record=self.messaging.publisher.wake)
+        self._journal = JournalSink(path, outbox=True, clock=self._clock, on_record=self.messaging.publisher.recorded)
         self._topics = self.messaging.sink(CAMERA)
 
     def start(self) -> None:
