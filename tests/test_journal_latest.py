@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from test_journal import document, told
 
 from edgecam.clip_store import ClipStore
 from edgecam.errors import SinkError
+from edgecam.frigate import frigate_message
 from edgecam.journal import _LATEST_KEPT, Journal
 
 pytestmark = pytest.mark.any_runtime
@@ -121,6 +123,15 @@ def test_what_was_recorded_comes_back_as_it_lies_in_the_outbox(tmp_path: Path) -
         messages = journal.record_all((document(str(number)), None) for number in range(3))
     assert [message.sequence for message in messages] == [1, 2, 3]
     assert [message.payload for message in messages] == payloads(path)
+
+
+def test_its_messages_are_word_for_word_those_of_frigates_form(tmp_path: Path) -> None:
+    said = [Said(1, kind, "Fußgänger", ("行",) * (kind != "new"), 0.75, True) for kind in ("new", "update", "end")]
+    path = tmp_path / "edgecam.db"
+    record(path, said, at_once=True)
+    told = [{**each.document(frame), "snapshot": f"{frame}.jpg", "clip": None} for frame, each in enumerate(said)]
+    messages = [frigate_message(before, after) for before, after in zip([None, *told], told, strict=False)]
+    assert payloads(path) == [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in messages]
 
 
 def payloads(path: Path) -> list[str]:
