@@ -164,12 +164,19 @@ class TestTakes:
             record(ScriptedDetector([ModelError("no such model")]))
 
 
-def record(detector: Detector, *, seconds: float = 0.05, lossless: bool = True) -> Take:
+    def test_what_comes_while_the_pipeline_settles_does_not_count(self) -> None:
+        take = record(ScriptedDetector(), settle=0.2)
+        made = [note.made for note in take.notes if note.made is not None]
+        assert take.begin - made[takes.LEAST - 1] >= 0.2
+        assert takes.rate(take).frames < sum(moment <= take.end for moment in made)
+
+
+def record(detector: Detector, *, seconds: float = 0.05, lossless: bool = True, settle: float = 0.0) -> Take:
     clock, sink = SystemClock(), NotingSink()
     camera = FilmCamera([grey(number) for number in range(3)], 500.0, clock, lossless=lossless)
     rules = EventRules("bench", clock=ManualClock(), new_id=lambda start: f"event-{start}")
     parts = PipelineParts("bench", camera, detector, Tracker(), rules, [sink], None, clock)
-    return takes.record(parts, camera, sink, "cpu", seconds)
+    return takes.record(parts, camera, sink, "cpu", seconds, settle)
 
 
 class TestFilm:

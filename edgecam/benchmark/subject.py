@@ -15,10 +15,9 @@ from edgecam.benchmark.film import FilmCamera, NotingSink, Picture
 from edgecam.composition import build_inference, build_parts, model_folders
 from edgecam.config import Config, SyntheticConfig
 from edgecam.detectors.edgetpu import EdgeTpu, list_edge_tpus, lock_path, parse_choice, trouble
-from edgecam.detectors.pace import is_quick
+from edgecam.detectors.pace import is_quick, with_fitting_threads
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.reading import ModelReader
-from edgecam.detectors.tflite import automatic_threads, fitting_threads
 from edgecam.errors import DetectorError, ModelError
 from edgecam.inference import InferenceWorker
 from edgecam.models import Model
@@ -106,12 +105,11 @@ class Subject:
         return [replace(each, camera=camera, sinks=[sink], overlay=None) for each, camera, sink in changes], inference
 
     def _fitting_threads(self) -> int:
-        wanted = self._config.detector.threads
-        most = fitting_threads(self._file, wanted or automatic_threads())
-        if wanted or most == 1:
-            return most
-        with host.running(DetectorProcess(self._file.content, "cpu", self._options(1)), self.open_timeout) as process:
-            return 1 if is_quick(lambda: process.bare(1)[0]) else most
+        return with_fitting_threads(self._file, self._config.detector.threads, self._options, self._is_quick).threads
+
+    def _is_quick(self, options: ProcessOptions) -> bool:
+        with host.running(DetectorProcess(self._file.content, "cpu", options), self.open_timeout) as process:
+            return is_quick(lambda: process.bare(1)[0])
 
     def _options(self, threads: int) -> ProcessOptions:
         config = self._config

@@ -48,8 +48,10 @@ class Take:
     copies: int = 0
 
 
-def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: str, seconds: float) -> Take:
-    """Run the pipeline; what counts begins when it analyses on `device`, and lasts `seconds`.
+def record(
+    parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: str, seconds: float, settle: float = 0.0
+) -> Take:
+    """Run the pipeline; what counts begins `settle` seconds after it first analyses on `device`, and lasts `seconds`.
 
     It does not begin before the frames are through that the camera hands out ahead: while a ring fills, each frame's
     memory is new to the process, and costs what a running appliance never pays.
@@ -61,7 +63,7 @@ def record(parts: PipelineParts, camera: FilmCamera, sink: NotingSink, device: s
     watch = _Watch(pipeline, parts.clock, changed)
     started = parts.clock.monotonic()
     with _running(pipeline):
-        begin = watch.begin(device, lambda: _is_warm(camera, sink))
+        begin = watch.begin(device, lambda: _is_warm(camera, sink), settle)
         before, faults, spent = rss_bytes(), _faults(), process_time()
         end = watch.end(seconds)
         spent, faults = process_time() - spent, _faults() - faults
@@ -160,12 +162,13 @@ class _Watch:
         """What the detector runs on, now."""
         return self._detect.info or DetectorInfo("", "", "", (0, 0))
 
-    def begin(self, device: str, warm: Callable[[], bool]) -> float:
-        """Wait until frames are analysed on `device`, which `first` notes, and all is `warm`; returns the time then."""
+    def begin(self, device: str, warm: Callable[[], bool], settle: float) -> float:
+        """Wait until frames are analysed on `device`, which `first` notes, then `settle` seconds and until all is `warm`;
+        returns the time then."""
         self._device = device
         self.first = self._wait(lambda: self.info.device == device and self._detect.analysed >= LEAST, 0.0)
         enough = self._detect.analysed
-        self._begin = self._wait(lambda: warm() and self._detect.analysed > enough, 0.0)
+        self._begin = self._wait(lambda: warm() and self._detect.analysed > enough, settle)
         self._failed = self._detect.failed
         return self._begin
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -12,18 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam import models
-from edgecam.detectors.pace import QUICK, is_quick
+from edgecam.detectors.pace import is_quick, with_fitting_threads
 from edgecam.detectors.picture import Placement
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.reading import ModelReader
-from edgecam.detectors.tflite import automatic_threads, fitting_threads, refuse_compiled
+from edgecam.detectors.tflite import refuse_compiled
 from edgecam.errors import DetectorError
 from edgecam.labels import Labels
 from edgecam.modelfile import ModelFile
 from edgecam.ports import Detector
 from edgecam.types import Detection, DetectorInfo, Inference
-
-log = logging.getLogger(__name__)
 
 
 class HostedModel:
@@ -128,31 +126,20 @@ class IsolatedDetector(Detector):
         models.check_detector(file)
         refuse_compiled(file)
         labels = models.labels_for(file, self._label_file)
-        most = fitting_threads(file, self._options.threads or automatic_threads())
-        asked = bool(self._options.threads) or most == 1
-        self._start(file, labels, most if asked else 1)
-        if not asked:
-            self._choose(file, labels, most)
-        assert self._hosted is not None
+        start = partial(self._start, file, labels)
+        hosted = with_fitting_threads(file, self._options.threads, start, HostedModel.is_quick)
         name = models.name_of(file.path)
-        self._info = DetectorInfo(name, self._hosted.runtime, "cpu", file.input_size, since=monotonic())
+        self._info = DetectorInfo(name, hosted.runtime, "cpu", file.input_size, since=monotonic())
 
-    def _choose(self, file: ModelFile, labels: Labels, most: int) -> None:
-        """Go on with the one thread it has where that is quick, else start another process with `most`."""
-        assert self._hosted is not None
-        if self._hosted.is_quick():
-            log.info("%s: one CPU thread: an invoke takes less than %.0f ms", file.path, QUICK * 1000)
-            return
-        log.info("%s: %d CPU threads", file.path, most)
-        self._hosted.kill()
-        self._start(file, labels, most)
-
-    def _start(self, file: ModelFile, labels: Labels, threads: int) -> None:
+    def _start(self, file: ModelFile, labels: Labels, threads: int) -> HostedModel:
+        """A process with so many threads, in place of the one there was."""
+        self.close()
         options = replace(self._options, threads=threads)
         self._hosted = HostedModel(file, labels, "cpu", options)
         self._hosted.start()
         if not self._hosted.wait_ready(options.open_timeout + 1.0):
             raise DetectorError(f"the detector process with {self._model} is not ready")
+        return self._hosted
 
     def close(self) -> None:
         if self._hosted is not None:

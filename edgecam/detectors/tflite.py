@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecam import models
 from edgecam.detectors.beside import Beside, Outputs
-from edgecam.detectors.pace import QUICK, is_quick
+from edgecam.detectors.pace import is_quick, with_fitting_threads
 from edgecam.detectors.picture import Placement
 from edgecam.detectors.reading import ModelReader
 from edgecam.detectors.runtime import Runtime, find_runtime, without_greeting
@@ -26,7 +26,6 @@ from edgecam.types import Detection, DetectorInfo, Inference
 
 log = logging.getLogger(__name__)
 
-_MOST_AUTOMATIC_THREADS = 4
 _SHORT = 0.015
 """Seconds of an invoke, below which a second picture may wait for it: it is no older then than half a frame."""
 
@@ -167,7 +166,7 @@ class _Session:
         self.seconds = float("inf")
         name, version = models.name_of(file.path), f"{runtime.name} {runtime.version}"
         self.info = DetectorInfo(name, version, "cpu", file.input_size, since=monotonic())
-        self._interpreter = _fitting_interpreter(file, runtime, threads)
+        self._interpreter = with_fitting_threads(file, threads, partial(_build_interpreter, file, runtime), _is_quick)
         self._input: int = self._interpreter.get_input_details()[0]["index"]
         outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
         self._outputs: list[int] = [output["index"] for output in outputs]
@@ -200,37 +199,6 @@ def refuse_compiled(file: ModelFile) -> None:
     there = sibling != file.path and sibling.is_file()
     advice = f"use {sibling}" if there else "use the file it was compiled from, usually without _edgetpu in its name"
     raise ModelError(f"{file.path}: compiled for the Edge TPU, it cannot run on the CPU: {advice}")
-
-
-def automatic_threads() -> int:
-    """One thread per core this process may use, four at most: more than there are free cores slow it down."""
-    return min(_MOST_AUTOMATIC_THREADS, len(os.sched_getaffinity(0)))
-
-
-def fitting_threads(file: ModelFile, wanted: int) -> int:
-    """The threads, `wanted` or fewer, that this model gives right results with.
-
-    Regular (class-wise) suppression on T threads, fewer than there are classes, silently loses class T: seen on
-    tflite-runtime 2.14 and ai-edge-litert 2.3, with 3 to 12 classes on 2 to 4 threads. One thread loses nothing.
-    """
-    operator = file.postprocess
-    if wanted == 1 or operator is None or not operator.regular_nms or wanted >= (operator.classes or wanted + 1):
-        return wanted
-    log.info("%s: regular NMS loses a class on %d threads: one is used", file.path, wanted)
-    return 1
-
-
-def _fitting_interpreter(file: ModelFile, runtime: Runtime, threads: int) -> Any:
-    """An interpreter with so many threads; 0: one where that is quick, else one for each core. Raises ModelError."""
-    most = fitting_threads(file, threads or automatic_threads())
-    if threads or most == 1:
-        return _build_interpreter(file, runtime, most)
-    interpreter = _build_interpreter(file, runtime, 1)
-    if _is_quick(interpreter):
-        log.info("%s: one CPU thread: an invoke takes less than %.0f ms", file.path, QUICK * 1000)
-        return interpreter
-    log.info("%s: %d CPU threads", file.path, most)
-    return _build_interpreter(file, runtime, most)
 
 
 def _is_quick(interpreter: Any) -> bool:
