@@ -26,6 +26,7 @@ from edgecam.benchmark.machine import cpu_name, this_machine
 from edgecam.benchmark.takes import Take
 from edgecam.clock import SystemClock
 from edgecam.config import Config
+from edgecam.detectors import pace
 from edgecam.detectors.tflite import TfliteDetector
 from edgecam.errors import DetectorError, EdgecamError, InputError, ModelError
 from edgecam.events import EventRules
@@ -291,7 +292,7 @@ class TestThreads:
     def test_the_pipeline_has_as_many_as_the_bare_loop(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wanted: int, quick: bool, threads: int
     ) -> None:
-        monkeypatch.setattr(benchmark_subject, "automatic_threads", lambda: 3)
+        monkeypatch.setattr(pace, "automatic_threads", lambda: 3)
         monkeypatch.setattr(benchmark_subject, "is_quick", lambda invoke: invoke() > 0 and quick)
         subject = Subject(tiny_config(tmp_path, threads=wanted), SystemClock())
         assert subject.threads == threads

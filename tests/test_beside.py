@@ -13,10 +13,9 @@ import pytest
 import tiny_models
 from numpy.typing import NDArray
 
-from edgecam.detectors import beside, hosted, tflite
+from edgecam.detectors import beside, hosted, pace, tflite
 from edgecam.detectors.beside import Beside, Outputs
 from edgecam.detectors.hosted import IsolatedDetector
-from edgecam.detectors.pace import QUICK, is_quick
 from edgecam.detectors.process import DetectorProcess, ProcessOptions
 from edgecam.detectors.tflite import TfliteDetector
 from edgecam.errors import DetectorError
@@ -203,21 +202,6 @@ def test_it_may_be_closed_with_pictures_under_way() -> None:
     assert not invoke_threads()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "quick", "invokes"),
-    [
-        pytest.param([9, 0.5], True, 2, id="quick"),
-        pytest.param([9, 1.5, 1.5, 0.5], True, 4, id="held-up"),
-        pytest.param([9, 3], False, 2, id="slow"),
-        pytest.param([0.5, 1.5, 1.5, 1.5], False, 4, id="not-quite"),
-    ],
-)
-def test_the_best_of_a_few_invokes_decides(seconds: list[float], *, quick: bool, invokes: int) -> None:
-    coming = iter(seconds)
-    assert is_quick(lambda: next(coming) * QUICK) is quick
-    assert len(seconds) - len(list(coming)) == invokes
-
-
 @pytest.mark.parametrize(("quick", "threads", "told"), [(True, 1, "one CPU thread"), (False, 3, "3 CPU threads")])
 def test_threads_left_to_choose_are_as_the_model_is_quick(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, quick: bool, threads: int, told: str
@@ -230,7 +214,7 @@ def test_threads_left_to_choose_are_as_the_model_is_quick(
         return build(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tflite, "_build_interpreter", noted)
-    monkeypatch.setattr(tflite, "automatic_threads", lambda: 3)
+    monkeypatch.setattr(pace, "automatic_threads", lambda: 3)
     monkeypatch.setattr(tflite, "is_quick", lambda _invoke: quick)
     caplog.set_level(logging.INFO, "edgecam")
     with TfliteDetector(DEMO, threads=0) as detector:
@@ -254,7 +238,7 @@ def test_a_model_that_fails_on_an_empty_picture_is_opened_all_the_same(
     def fails(_invoke: object) -> bool:
         raise RuntimeError("node 3 failed to invoke")
 
-    monkeypatch.setattr(tflite, "automatic_threads", lambda: 2)
+    monkeypatch.setattr(pace, "automatic_threads", lambda: 2)
     monkeypatch.setattr(tflite, "is_quick", fails)
     with TfliteDetector(path, threads=0) as detector:
         assert len(detector.detect(np.zeros((2, 2, 3), np.uint8))) == 3
@@ -272,7 +256,7 @@ def test_a_process_of_its_own_chooses_alike(
             super().start()
 
     monkeypatch.setattr(hosted, "DetectorProcess", Noted)
-    monkeypatch.setattr(hosted, "automatic_threads", lambda: 3)
+    monkeypatch.setattr(pace, "automatic_threads", lambda: 3)
     monkeypatch.setattr(hosted, "is_quick", lambda invoke: invoke() > 0 and quick)
     with IsolatedDetector(DEMO, options=ProcessOptions(threads=0)) as detector:
         assert detector.detect(noise(1)) == one_thread_finds(noise(1))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from edgecam import detectors
 from edgecam.detectors import runtime
+from edgecam.detectors.pace import automatic_threads, fitting_threads
 from edgecam.detectors.picture import level_table
-from edgecam.detectors.tflite import TfliteDetector, automatic_threads, fitting_threads
+from edgecam.detectors.tflite import TfliteDetector
 from edgecam.errors import DetectorError, InputError, ModelError
 from edgecam.modelfile import ModelFile
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from edgecam.modelfile import ModelFile
 
 log = logging.getLogger(__name__)
-Started = TypeVar("Started")
+T = TypeVar("T")
 
 QUICK = 0.008
 """Seconds of an invoke, below which a second thread buys little: the rest of edgecam needs that core, too."""
@@ -18,9 +18,7 @@ _TRIES = 3
 _MOST_AUTOMATIC_THREADS = 4
 
 
-def with_fitting_threads(
-    file: ModelFile, asked: int, start: Callable[[int], Started], quick: Callable[[Started], bool]
-) -> Started:
+def with_fitting_threads(file: ModelFile, asked: int, start: Callable[[int], T], quick: Callable[[T], bool]) -> T:
     """What `start` makes of the threads this model gets: as many of the `asked` as fit it; 0: as suits the model.
 
     Then, where more than one fits the model and the machine, it is started with one, and goes on with that where
