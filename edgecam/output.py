@@ -32,6 +32,8 @@ TURN = 0.5
 """Longest wait of one turn, seconds."""
 RATE_FRAMES = 31
 """Frames over which the rate is measured."""
+SOON = 0.1
+"""A frame's analysis is mostly there within so many seconds."""
 EVENT_WAIT = 0.02
 """Longest wait, seconds, until the journal has an event: it is told sooner while this thread leaves Python to it."""
 GIVEN_UP_AFTER = 10.0
@@ -146,7 +148,7 @@ class OutputWorker(Worker):
     def step(self) -> None:
         self._look_after_stores()
         try:
-            frame = self._ring.next(READER, after=self._seen, timeout=TURN)
+            frame = self._next_frame()
         except RingClosed:
             if self._analyses.wait_closed(TURN):
                 raise
@@ -174,6 +176,13 @@ class OutputWorker(Worker):
             store.close()
         for outlet in reversed(self._here):
             outlet.close()
+
+    def _next_frame(self) -> Frame | None:
+        """The next frame; where it is still to come, with its analysis if that comes soon: one waking for both."""
+        frame = self._ring.next(READER, after=self._seen, timeout=0.0)
+        if frame is None and self._patient and not self._ring.lossless:
+            self._analyses.wait_for(self._seen + 1, min(self._wait, SOON))
+        return frame or self._ring.next(READER, after=self._seen, timeout=TURN)
 
     def _covered(self, frame: Frame) -> bool:
         """Wait for the frame's analysis; False where the frame should wait another turn."""
