@@ -63,7 +63,7 @@ class Guest:
 
     def run(self, script: str, limit: float = 120) -> Answer:
         """Run a shell script as root and wait for it. Raises LabFault where it takes longer than `limit` seconds."""
-        asked = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+        asked: dict[str, Any] = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
         started = self._agent("guest-exec", **asked)
         if started is None:
             raise LabFault("the guest's agent does not answer")

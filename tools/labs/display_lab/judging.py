@@ -13,6 +13,8 @@ from image import ROOT
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Boxes = list[list[tuple[float, ...]]]
+"""Of each frame: xmin, ymin, xmax, ymax, in fractions of the picture."""
 CLIP = ROOT / "edgecam" / "data" / "demo.mp4"
 DRAWN = 40
 """A pixel that differs from the clip by more than this, in any colour, was drawn on."""
@@ -37,10 +39,10 @@ class Verdict(NamedTuple):
 def decoded(path: Path) -> list[Image]:
     """All frames of a video as B, G, R."""
     with av.open(str(path)) as video:
-        return [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)]
+        return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in video.decode(video=0)]
 
 
-def truth() -> list[list[tuple[float, float, float, float]]]:
+def truth() -> Boxes:
     """The boxes that the renderer drew, of each frame: those that are large enough and not difficult."""
     frames = json.loads(CLIP.with_suffix(".json").read_text())["frames"]
     return [
@@ -55,7 +57,7 @@ def truth() -> list[list[tuple[float, float, float, float]]]:
     ]
 
 
-def judge(screen: Image, annotated: list[Image], clip: list[Image], boxes: list[list[tuple[float, ...]]]) -> Verdict:
+def judge(screen: Image, annotated: list[Image], clip: list[Image], boxes: Boxes) -> Verdict:
     """Compare a screendump with the annotated video of the same run, and its drawing with the clip's ground truth."""
     height, width = annotated[0].shape[:2]
     top, left = (screen.shape[0] - height) // 2, (screen.shape[1] - width) // 2

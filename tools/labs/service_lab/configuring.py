@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from service_lab.container import UNIT, Container
 from service_lab.hanging import span
@@ -31,7 +32,7 @@ def _reload(stage: Stage, container: Container, outcome: Outcome) -> None:
         since = time.time()
         stage.configure(container, more)
         container.run(f"systemctl reload {UNIT}")
-        told = container.until(lambda since=since: _about_configuration(container, since), 10)  # type: ignore[misc]
+        told = container.until(partial(_about_configuration, container, since), 10)
         lines = _about_configuration(container, since)
         outcome.note(f"reload, {name} file", lines[0] if lines else "nothing said")
         outcome.expect(told is not None, f"reload with a {name} file: the journal says nothing of it")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecam import capture, cli, detection, output, publisher
+from edgecam.worker import Worker
 
 ORDERS = Path("/run/edgecam")
-WORKERS = {
+WORKERS: dict[str, type[Worker]] = {
     "capture": capture.CaptureWorker,
     "detect": detection.DetectWorker,
     "output": output.OutputWorker,
@@ -46,5 +47,5 @@ def hang() -> None:
 
 if __name__ == "__main__":
     for each, kind in WORKERS.items():
-        kind.step = hang_on_order(each, kind.step)  # type: ignore[method-assign]
+        kind.step = hang_on_order(each, kind.step)  # type: ignore[assignment,method-assign]
     sys.exit(cli.main())

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from service_lab.container import Container
 
-_ELSEWHERE = ("dev", "proc", "sys", "run", "tmp", "srv/lab", "root/edgecam", "root/broken", "root/wheels")
-_ELSEWHERE += ("root/.cache", "root/.config")
+_ELSEWHERE = (
+    *("dev", "proc", "sys", "run", "tmp", "srv/lab", "root/edgecam", "root/broken", "root/wheels"),
+    *("root/.cache", "root/.config"),
+)
 #: What any boot, apt or dpkg writes, whoever is installed.
 _NOISE = (
     *("var/log", "var/cache", "var/tmp", "var/lib/apt", "var/lib/dpkg", "var/lib/systemd", "var/lib/mosquitto"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 
@@ -70,4 +71,6 @@ def _send(film: str, out: socket.SocketIO) -> None:
 
 
 if __name__ == "__main__":
-    {"film": make_film, "serve": lambda film, port: serve(film, int(port))}[sys.argv[1]](sys.argv[2], sys.argv[3])
+    programs: dict[str, Callable[[str, str], None]]
+    programs = {"film": make_film, "serve": lambda film, port: serve(film, int(port))}
+    programs[sys.argv[1]](sys.argv[2], sys.argv[3])
