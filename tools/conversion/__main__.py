@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from conversion import edgetpu, nanodet, tf1_ssd, tf2_ssd, tfjs
+from conversion.flat import CLASSIC_INPUT
 from conversion.quantising import Numbers
 from edgecam import console
 from edgecam.errors import EdgecamError, InputError
@@ -118,7 +119,7 @@ def convert_tf1_ssd(
     output: Output = Path(),
     checkpoint: Annotated[Path | None, typer.Option(help="Instead of a graph, as in model.ckpt-400000.")] = None,
     pipeline: Annotated[Path | None, typer.Option(help="The checkpoint's pipeline.config.")] = None,
-    input_array: Annotated[str, typer.Option(help="The graph's input.")] = tf1_ssd.CLASSIC_INPUT,
+    input_array: Annotated[str, typer.Option(help="The graph's input.")] = CLASSIC_INPUT,
     input_shape: Annotated[str | None, typer.Option(help="As in 1,320,320,3; default: the graph's own.")] = None,
     inference_type: Annotated[
         tf1_ssd.InferenceType, typer.Option(help="What the model counts in.")

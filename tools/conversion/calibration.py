@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -30,7 +30,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def pictures(
-    files: list[Path], size: tuple[int, int], count: int, resize: str = "stretch"
+    files: Sequence[Path], size: tuple[int, int], count: int, resize: str = "stretch"
 ) -> Iterator[NDArray[np.uint8]]:
     """`count` RGB pictures [height, width, 3] of `size` (width, height): first whole ones, then pieces, also mirrored.
 

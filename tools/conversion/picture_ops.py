@@ -37,7 +37,7 @@ def convolution(value: Value, kernel: NDArray[Any], window: Window, order: Seque
 
 
 def _is_depthwise(kernel: NDArray[Any], channels: int) -> bool:
-    return kernel.shape[3] == 1 and kernel.shape[2] == channels > 1
+    return bool(kernel.shape[3] == 1 and kernel.shape[2] == channels > 1)
 
 
 def max_pool(value: Value, size: tuple[int, int], window: Window, order: Sequence[int] = _LAST) -> Value:
