@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -49,7 +51,8 @@ LIMITS = {"open": 2.0, "page": 0.050, "calendar": 2.0, "retention": 5.0}
 """Seconds: what is asked of each kind of figure."""
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Figure:
     """One figure: what kind it is of (a key of LIMITS), seconds by the clock and of the processor, of how many."""
 
     kind: str
@@ -170,7 +173,7 @@ def _pages(search: EventSearch) -> Iterator[tuple[str, Figure]]:
         "a score that none has": Wanted(min_score=0.99),
     }
     for name, wanted in questions.items():
-        yield f"page: {name}", timed("page", lambda wanted=wanted: search.search(wanted, PAGE))
+        yield f"page: {name}", timed("page", partial(search.search, wanted, PAGE))
     yield "days with events", timed("calendar", search.days)
     yield "days with events of one camera", timed("calendar", lambda: search.days("front"))
 
@@ -180,9 +183,9 @@ def _kept_tidy(path: Path) -> Iterator[tuple[str, Figure]]:
     with ClipStore(path) as clips, EventStore(path) as events:
         for name, age in (("nothing is old", 2 * YEAR), ("a day is old", YEAR - DAY)):
             thinning = Thinning(clips, data, {ClipKind.EVENT: Policy(max_age=age)})
-            yield f"clips, {name}", timed("retention", lambda thinning=thinning: thinning.steps(now), once=True)
+            yield f"clips, {name}", timed("retention", partial(thinning.steps, now), once=True)
             upkeep = EventUpkeep(events, data, age)
-            yield f"events, {name}", timed("retention", lambda upkeep=upkeep: upkeep.thin(now), once=True)
+            yield f"events, {name}", timed("retention", partial(upkeep.thin, now), once=True)
         old = now - YEAR / 2
         half = lambda: events.old(-1, events.last_old(old), (old, now), 10**9)  # noqa: E731
         yield "events, half a year looked at", timed("retention", half)
@@ -191,8 +194,7 @@ def _kept_tidy(path: Path) -> Iterator[tuple[str, Figure]]:
         yield "clips, ages by label", timed("retention", lambda: thinning.steps(now), once=True)
         for name, most in (("all is within", 10**13), ("all the bytes are taken", clips.total_bytes())):
             thinning = Thinning(clips, data, {ClipKind.EVENT: Policy(max_bytes=most)})
-            look = lambda thinning=thinning: thinning.steps(now, ages=False)  # noqa: E731
-            yield f"clips by size, {name}", timed("retention", look)
+            yield f"clips by size, {name}", timed("retention", partial(thinning.steps, now, ages=False))
 
 
 def timed(kind: str, work: Callable[[], Iterable[Any]], *, once: bool = False) -> Figure:
@@ -218,7 +220,7 @@ def main() -> int:
         size = path.stat().st_size
         figures = dict(measure(path))
     if options.json:
-        document = {name: figure._asdict() | {"limit": LIMITS[figure.kind]} for name, figure in figures.items()}
+        document = {name: asdict(figure) | {"limit": LIMITS[figure.kind]} for name, figure in figures.items()}
         print(json.dumps({"events": options.events, "bytes": size, "figures": document}))
     else:
         _print(figures, options.events, size)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from edgetpu.standin import StandIn  # noqa: E402
 from mqtt_broker import Mosquitto, mosquitto  # noqa: E402
 from mqtt_broker import running as broker_running  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -49,7 +50,7 @@ class Stage(NamedTuple):
     folder: Path
     setting: Setting
     tpu_model: Path
-    tpu: world.StandIn
+    tpu: StandIn
     runtime: str
     broker: Mosquitto
 

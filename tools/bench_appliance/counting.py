@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -82,11 +81,11 @@ def between(before: Sample, after: Sample) -> dict[tuple[str, str], Counts]:
     for (process, name, number), counts in after.threads.items():
         spent = counts - before.threads.get((process, name, number), Counts())
         taken[process, name] = taken.get((process, name), Counts()) + spent
-    named: Counter[str] = Counter()
+    named: dict[str, float] = {}
     for (process, _name), counts in taken.items():
-        named[process] += counts.cpu
+        named[process] = named.get(process, 0.0) + counts.cpu
     for process, whole in after.whole.items():
-        rest = whole - before.whole.get(process, 0.0) - named[process]
+        rest = whole - before.whole.get(process, 0.0) - named.get(process, 0.0)
         if rest > 2 * _TICK:  # both are rounded
             taken[process, ENDED] = Counts(cpu=rest)
     return taken

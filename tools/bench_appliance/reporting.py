@@ -63,7 +63,7 @@ def _stage(rounds: Sequence[Document]) -> Document:
 def made_of(held: Sequence[Sequence[Mapping]]) -> Document:
     """What the memory is made of, the most first; medians where it was looked at more than once."""
     kinds = {(mapping.process, mapping.kind) for one in held for mapping in one}
-    rows = [
+    rows: list[Document] = [
         {"process": process, "kind": kind}
         | {size: median(_sum(one, size, process, kind) for one in held) for size in SIZES}
         for process, kind in kinds

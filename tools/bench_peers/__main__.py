@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -105,7 +106,7 @@ def compared(entries: Sequence[Entry], options: argparse.Namespace, screen: Cons
             turn = number % max(1, len(jobs))
             for entry, way in (*jobs[turn:], *jobs[:turn]):
                 bar.update(task, description=f"round {number + 1}, {entry.name}, {way}")
-                said = _note(findings[entry.name], way, bares[-1], lambda e=entry, w=way: round_of.measure(e, w))
+                said = _note(findings[entry.name], way, bares[-1], partial(round_of.measure, entry, way))
                 bar.console.print(
                     f"round {number + 1}: {entry.name}, {way}: {said}", markup=False, highlight=False, soft_wrap=True
                 )
@@ -196,7 +197,7 @@ def pieces(rounds: int) -> dict[str, Any]:
     except Unavailable as error:
         return {**nothing, "missing": {"all": str(error)}}
     search = {"PYTHONPATH": f"{peers.ROOT}:{peers.ROOT / 'tools'}"}
-    command = [python, peers.INSIDE / "pieces.py", str(2 * rounds + 1)]
+    command: list[str | Path] = [python, peers.INSIDE / "pieces.py", str(2 * rounds + 1)]
     done = subprocess.run(
         command, env={**os.environ, **search}, capture_output=True, text=True, timeout=10 * START, check=False
     )

@@ -89,7 +89,7 @@ class Listener:
         self.told.append(Told(came, frame_time(message.topic, message.payload)))
 
 
-def frame_time(topic: str, payload: bytes) -> float:
+def frame_time(topic: str, payload: bytes | bytearray) -> float:
     """The time of the frame that a message tells of: edgecam's is that of its capture, Watsor's of its arrival."""
     said: dict[str, Any] = json.loads(payload)
     if topic == EDGECAM:

@@ -49,7 +49,7 @@ def python_of(environment: Environment, folder: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     _run([_interpreter(environment.old), "-m", "venv", place], refusal)
-    install = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install: list[str | Path] = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run([*install, *environment.packages], refusal)
     if environment.alone:
         _run([*install, "--no-deps", *environment.alone], refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from bench_peers.broker import free_port
 from bench_peers.environments import Environment, Unavailable, debian_program, python_of
 from bench_peers.film import FPS, SIZE
-from bench_peers.inside.counting import NUMBERS
 from edgecam.errors import EdgecamError
 from edgecam.health.asking import ask
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INSIDE = Path(__file__).resolve().parent / "inside"
+_COUNTER = struct.Struct("<QQ")
+"""As inside/counting.py writes it; that one runs where this package is not."""
 LITERT, OLD_TFLITE = "ai-edge-litert", "tflite-runtime"
 _MODULES = {LITERT: "ai_edge_litert.interpreter", OLD_TFLITE: "tflite_runtime.interpreter"}
 _OLD_RUNTIME = ("tflite-runtime==2.14.0", "numpy<2", "opencv-python-headless<4.12")
@@ -145,7 +148,7 @@ def watsor(order: Order) -> Program:
     paced = [] if order.way is Way.FREE else ["-re"]
     width, height = SIZE
     camera = {"width": width, "height": height, "input": str(order.film)}
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "http": {"port": free_port()},
         "ffmpeg": {"decoder": [*quiet, *paced, "-stream_loop", "-1", "-i", *raw]},
         "detect": [{"person": {"area": 1, "confidence": 50}}],
@@ -153,7 +156,7 @@ def watsor(order: Order) -> Program:
     }
     if order.recording:
         encoder = [*quiet, *raw, "-r", str(FPS), "-i", "-an", *_X264.split(), "-y"]
-        config["ffmpeg"] = {**config["ffmpeg"], "encoder": encoder}  # type: ignore[dict-item]
+        config["ffmpeg"] = {**config["ffmpeg"], "encoder": encoder}
         camera["output"] = str(order.folder / "watsor.mp4")
     if order.port:
         config["mqtt"] = {"host": "127.0.0.1", "port": order.port}
@@ -161,7 +164,7 @@ def watsor(order: Order) -> Program:
     file.write_text(json.dumps(config), encoding="utf-8")  # which is YAML, too
     (order.folder / "cpu.tflite").symlink_to(order.model)
     python = python_of(WATSOR, order.peers)
-    command = [python, INSIDE / "watsor_whole.py", "-c", file, "--model-path", order.folder]
+    command: list[str | Path] = [python, INSIDE / "watsor_whole.py", "-c", file, "--model-path", order.folder]
     path = {"PATH": f"{ffmpeg.parent}:{os.environ.get('PATH', os.defpath)}", "PEER_RUNTIME": _MODULES[order.runtime]}
     counts, named = _counted(order)
     return Program([*command, "--log-path", order.folder], counts, {**path, **named})
@@ -210,8 +213,8 @@ def bare_invoke(order: Order, seconds: float) -> list[str | Path]:
 def _counted(order: Order) -> tuple[Callable[[], tuple[int, int | None]], dict[str, str]]:
     """What reads the counter of a program that has one, and the variable that tells it where that is."""
     file = order.folder / "counter"
-    file.write_bytes(NUMBERS.pack(0, 0))
-    return lambda: NUMBERS.unpack(file.read_bytes()), {"PEER_COUNTER": str(file)}
+    file.write_bytes(_COUNTER.pack(0, 0))
+    return lambda: _COUNTER.unpack(file.read_bytes()), {"PEER_COUNTER": str(file)}
 
 
 def _quoted(text: object) -> str:

@@ -71,7 +71,8 @@ class ImaginedDetector:
         """A number about 0, deviation 1, that changes slowly."""
         keep = exp(-1 / (self._rate * _MEMORY))
         news = self._dice.gauss(0, 1)
-        self._moods[who] = mood = keep * self._moods.get(who, news) + (1 - keep * keep) ** 0.5 * news
+        mood: float = keep * self._moods.get(who, news) + (1 - keep * keep) ** 0.5 * news
+        self._moods[who] = mood
         return mood
 
     def _jittered(self, box: BBox) -> BBox:
@@ -119,4 +120,4 @@ def frames_of(video: Path, every: int = 1) -> Iterator[tuple[float, NDArray[np.u
         rate = float(stream.average_rate or 10)
         for number, frame in enumerate(container.decode(stream)):
             if number % every == 0:
-                yield number / rate, frame.to_ndarray(format="rgb24")
+                yield number / rate, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)

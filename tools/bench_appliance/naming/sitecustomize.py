@@ -7,14 +7,14 @@ import threading
 _start = threading.Thread.start
 
 
-def _start_named(thread: threading.Thread) -> None:
-    _start(thread)
+def _start_named(self: threading.Thread) -> None:
+    _start(self)
     try:
-        with open(f"/proc/self/task/{thread.native_id}/comm", "w", encoding="utf-8") as name:  # noqa: PTH123
-            name.write(thread.name[:15])
+        with open(f"/proc/self/task/{self.native_id}/comm", "w", encoding="utf-8") as name:  # noqa: PTH123
+            name.write(self.name[:15])
     except OSError:
         pass  # it has ended already
 
 
 if sys.version_info < (3, 14):
-    threading.Thread.start = _start_named
+    threading.Thread.start = _start_named  # type: ignore[method-assign]
