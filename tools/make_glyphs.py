@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFont
@@ -51,7 +52,7 @@ def draw(font: ImageFont.FreeTypeFont, character: str, height: int, baseline: in
     return cell // 17 * 17, left
 
 
-def build(font: ImageFont.FreeTypeFont) -> tuple[np.ndarray, dict[str, object]]:
+def build(font: ImageFont.FreeTypeFont) -> tuple[np.ndarray, dict[str, Any]]:
     """The atlas and its table: for each character row, column, width, left bearing and advance in pixels."""
     drawn = characters(font)
     boxes = [font.getbbox(character, anchor="ls") for character in drawn]

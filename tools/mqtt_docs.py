@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def kind_of(schema: dict[str, Any]) -> str:
     return kinds if isinstance(kinds, str) else " or ".join(dict.fromkeys(kinds))
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Markdown's."""
     header, *body = rows
     lines = [header, ("---",) * len(header), *body]
