@@ -28,7 +28,7 @@ try:
     import numpy as np
     from demo_model.pictures import FIRST_TEST_SEED, INPUT_SIZE, render_shard, render_test, render_train, train_shards
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from training.anchors import AnchorGrid, fit_shapes
+    from training.anchors import AnchorGrid, Floats, fit_shapes
     from training.evaluation import evaluate, open_runtime
     from training.shards import Shard
 
@@ -114,7 +114,7 @@ def train(out: Path, sizes: Sizes, options: argparse.Namespace) -> bool:
     return trainer.step >= sizes.steps
 
 
-def read_weights(path: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
+def read_weights(path: Path) -> list[Floats]:
     """Weights as `train` leaves them."""
     with np.load(path) as archive:
         return [archive[name] for name in archive.files]

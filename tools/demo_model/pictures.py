@@ -12,7 +12,7 @@ import numpy as np
 from training.anchors import Floats
 from training.shards import Picture, Shard
 
-from edgecam.scenes import LABELS, Scene
+from edgecam.scenes import LABELS, Scene, SceneObject
 
 INPUT_SIZE = (320, 192)  # width, height in pixels
 SCENES_PER_SHARD = 100
@@ -23,7 +23,7 @@ TEST_FRAME = (1280, 720)
 FIRST_TRAIN_SEED, FIRST_TEST_SEED = 1, 1_000_000
 
 
-def boxes_of(objects: tuple) -> Floats:  # type: ignore[type-arg]
+def boxes_of(objects: tuple[SceneObject, ...]) -> Floats:
     """The renderer's objects as boxes [k, 6]; see anchors.py."""
     rows = [(*item.bbox, LABELS.index(item.label), float(item.difficult)) for item in objects]
     return np.array(rows, np.float32).reshape(-1, 6)
@@ -34,7 +34,7 @@ def render_train(seed: int) -> list[tuple[Picture, Floats]]:
     scene = Scene(seed, width=TRAIN_FRAME[0], height=TRAIN_FRAME[1])
     start = np.random.default_rng(seed).uniform(0, VIEW_SPACING)
     views = [scene.render(start + VIEW_SPACING * k) for k in range(VIEWS_PER_SCENE)]
-    return [(cv2.resize(v.image, TRAIN_PICTURE, interpolation=cv2.INTER_AREA), boxes_of(v.objects)) for v in views]
+    return [(_resized(v.image, TRAIN_PICTURE), boxes_of(v.objects)) for v in views]
 
 
 def render_test(seed: int) -> list[tuple[Picture, Floats]]:
@@ -43,8 +43,12 @@ def render_test(seed: int) -> list[tuple[Picture, Floats]]:
         np.random.default_rng(seed).uniform(0, 3 * VIEW_SPACING)
     )
     yuv = cv2.cvtColor(view.image, cv2.COLOR_RGB2YUV_I420)
-    frame = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420)
-    return [(cv2.resize(frame, INPUT_SIZE, interpolation=cv2.INTER_AREA), boxes_of(view.objects))]
+    frame = np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420), np.uint8)
+    return [(_resized(frame, INPUT_SIZE), boxes_of(view.objects))]
+
+
+def _resized(image: Picture, size: tuple[int, int]) -> Picture:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def render_shard(

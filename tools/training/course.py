@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ import tf_keras as keras
 from conversion.writing import appearing
 
 from edgecam import console
-from training.anchors import AnchorGrid
+from training.anchors import AnchorGrid, Floats
 from training.batches import Batches
 from training.evaluation import Found, average_precision
 from training.export import MAX_DETECTIONS, NMS_IOU
@@ -122,7 +122,7 @@ class Course:
         finished = self._trainer.step >= self._steps * self._recipe.epochs
         return finished or self.history.exhausted(patience)
 
-    def best_weights(self) -> list[np.ndarray]:  # type: ignore[type-arg]
+    def best_weights(self) -> list[Floats]:
         """The weights of the best epoch; the newest ones where no epoch found anything."""
         path = self._work / "best.npz"
         if not path.exists():
@@ -138,9 +138,9 @@ class Course:
         take_over(network, model, known, seen)
         self._trainer.start_from(network.get_weights())
 
-    def _each(self, losses: list[float], tick: object) -> None:
+    def _each(self, losses: list[float], tick: Callable[[int], None]) -> None:
         self._losses.append(losses)
-        tick(1)  # type: ignore[operator]
+        tick(1)
 
     def _finish(self, epoch: int) -> None:
         weights = self._trainer.averaged()
@@ -179,7 +179,7 @@ class _Judge:
             [boxes for shard in material.validation for boxes in shard.boxes],
         )
 
-    def figures(self, weights: list[np.ndarray]) -> dict[str, float]:  # type: ignore[type-arg]
+    def figures(self, weights: list[Floats]) -> dict[str, float]:
         """AP, AP50, AP75, and AP50 and AP75 of each label."""
         self._network.set_weights(weights)
         found = [

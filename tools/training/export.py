@@ -40,7 +40,7 @@ def post_process_signature(labels: int, score_threshold: float) -> str:
     return f'name: "{OPERATION}" {text}'
 
 
-class Detector(tf.Module):  # type: ignore[misc]
+class Detector(tf.Module):
     """The network with sigmoid and post-processing, for one picture."""
 
     def __init__(

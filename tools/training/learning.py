@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from training.anchors import BACKGROUND, IGNORED, AnchorGrid
+from training.anchors import BACKGROUND, IGNORED, AnchorGrid, Floats
 from training.batches import Batch
 
 WARM_UP = 300  # steps
@@ -101,7 +100,7 @@ class Trainer:
         """Continue from the newest checkpoint, if there is one."""
         return self._keeper.restore_or_initialize() is not None
 
-    def start_from(self, weights: list[np.ndarray]) -> None:  # type: ignore[type-arg]
+    def start_from(self, weights: list[Floats]) -> None:
         """Begin with these weights instead of random ones (fine-tuning)."""
         self.model.set_weights(weights)
         self._adopt()
@@ -110,7 +109,7 @@ class Trainer:
         """Write a checkpoint."""
         self._keeper.save(self.step)
 
-    def averaged(self) -> list[np.ndarray]:  # type: ignore[type-arg]
+    def averaged(self) -> list[Floats]:
         """The averaged weights, in the order of `model.get_weights()`."""
         return [variable.numpy() for variable in self._average]
 

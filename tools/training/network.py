@@ -7,12 +7,14 @@ The full convolutions suit the Edge TPU, and the CPU that trains this, better th
 
 from __future__ import annotations
 
+from typing import Any
+
 import tf_keras as keras
 from tf_keras import layers
 
 from training.anchors import SHAPES_PER_LEVEL, Size
 
-Tensor = object
+Tensor = Any
 
 
 def _normal(h: Tensor, *, active: bool = True) -> Tensor:
@@ -32,24 +34,24 @@ def _depthwise(h: Tensor, kernel: int, stride: int = 1) -> Tensor:
 
 def _join(h: Tensor, x: Tensor) -> Tensor:
     """Add the block's input to its output where their shapes allow it."""
-    return layers.Add()([h, x]) if h.shape == x.shape else h  # type: ignore[attr-defined]
+    return layers.Add()([h, x]) if h.shape == x.shape else h
 
 
 def inverted_bottleneck(x: Tensor, filters: int, expand: int, kernel: int = 3, stride: int = 1) -> Tensor:
     """Expand 1x1, depthwise, project 1x1."""
-    h = _conv(x, x.shape[-1] * expand, 1)  # type: ignore[attr-defined]
+    h = _conv(x, x.shape[-1] * expand, 1)
     return _join(_conv(_depthwise(h, kernel, stride), filters, 1, active=False), x)
 
 
 def fused_bottleneck(x: Tensor, filters: int, expand: int, stride: int = 1) -> Tensor:
     """Expand with a full 3x3 convolution, project 1x1."""
-    h = _conv(x, x.shape[-1] * expand, 3, stride)  # type: ignore[attr-defined]
+    h = _conv(x, x.shape[-1] * expand, 3, stride)
     return _join(_conv(h, filters, 1, active=False), x)
 
 
 def tucker(x: Tensor, filters: int) -> Tensor:
     """Compress 1x1 to half, full 3x3 convolution, expand 1x1."""
-    h = _conv(_conv(x, x.shape[-1] // 2, 1), filters, 3)  # type: ignore[attr-defined]
+    h = _conv(_conv(x, x.shape[-1] // 2, 1), filters, 3)
     return _join(_conv(h, filters, 1, active=False), x)
 
 

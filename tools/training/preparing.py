@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,7 +107,8 @@ def prepared(
             path = work / f"{name}-{count:04d}.npy"
             some = pictures[first : first + PICTURES_PER_SHARD]
             if not path.exists():
-                images = np.stack([cv2.resize(read_picture(p), to, interpolation=cv2.INTER_AREA) for p in some])
+                scaled = [cv2.resize(read_picture(p), to, interpolation=cv2.INTER_AREA) for p in some]
+                images = np.asarray(np.stack(scaled), np.uint8)
                 Shard(images, [boxes_of(picture, labels) for picture in some]).save(path)
             tick(len(some))
             shards.append(Shard.load(path))
@@ -152,7 +154,8 @@ def readable(labelled: Labelled) -> Labelled:
 
 def write_coco(path: Path, pictures: Sequence[LabelledPicture], labels: Sequence[str]) -> None:
     """The pictures as COCO annotations, for `edgecam evaluate`."""
-    images, notes = [], []
+    images: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for picture in pictures:
         height, width = read_picture(picture).shape[:2]
         images.append(
