@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools" / "labs"))
 
-from service_lab.soak.plan import CALM, Kind, draw_plan  # type: ignore[import-not-found]
+from service_lab.soak.plan import CALM, Kind, draw_plan
 
 pytestmark = pytest.mark.any_runtime
 

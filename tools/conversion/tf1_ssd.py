@@ -148,8 +148,8 @@ def export_checkpoint(checkpoint: Path, pipeline: Path, folder: Path, recipe: Re
     tf = tensorflow()
     try:
         from google.protobuf import text_format
-        from object_detection import export_tflite_ssd_graph_lib  # type: ignore[import-not-found]
-        from object_detection.protos import pipeline_pb2  # type: ignore[import-not-found]
+        from object_detection import export_tflite_ssd_graph_lib
+        from object_detection.protos import pipeline_pb2
     except ImportError as error:
         raise InputError(f"{checkpoint}: {error}: a checkpoint needs the {_API}, or give a frozen graph") from error
     config = pipeline_pb2.TrainEvalPipelineConfig()
