@@ -38,7 +38,7 @@ def main() -> None:
         draw(picture, found, names)
         if video:
             size = (picture.shape[1], picture.shape[0])
-            writer = writer or cv2.VideoWriter(video, cv2.VideoWriter_fourcc(*"mp4v"), 30, size)
+            writer = writer or cv2.VideoWriter(video, cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
             writer.write(picture)
         counter.add(len(found))
         due += step
@@ -60,10 +60,11 @@ class Detector:
         small = cv2.cvtColor(cv2.resize(picture, self._size), cv2.COLOR_BGR2RGB)
         self._interpreter.set_tensor(self._input, small[None])
         self._interpreter.invoke()
-        boxes, classes, scores = (self._interpreter.get_tensor(index)[0] for index in self._outputs[:3])
+        boxes, classes, scores, count = (self._interpreter.get_tensor(index)[0] for index in self._outputs)
+        there = int(count)  # what is behind them was never written
         return [
             (box, int(number), float(score))
-            for box, number, score in zip(boxes, classes, scores, strict=True)
+            for box, number, score in zip(boxes[:there], classes[:there], scores[:there], strict=True)
             if score >= LEAST
         ]
 

@@ -18,7 +18,7 @@ from typing import Any
 from counting import Counter, from_environment
 
 _runtime = importlib.import_module(os.environ["PEER_RUNTIME"])
-_CLASSES, _SCORES = 1, 2
+_CLASSES, _SCORES, _COUNT = 1, 2, 3
 
 
 class Interpreter(_runtime.Interpreter):  # type: ignore[name-defined,misc]
@@ -31,7 +31,8 @@ class Interpreter(_runtime.Interpreter):  # type: ignore[name-defined,misc]
         super().invoke()
         self._counter = self._counter or from_environment()
         self._outputs = self._outputs or tuple(each["index"] for each in self.get_output_details())
-        self._counter.add(int((self.get_tensor(self._outputs[_SCORES]) >= 0.5).sum()))
+        there = int(self.get_tensor(self._outputs[_COUNT])[0])  # what is behind them was never written
+        self._counter.add(int((self.get_tensor(self._outputs[_SCORES])[0, :there] >= 0.5).sum()))
 
     def get_tensor(self, tensor_index: int, *rest: Any) -> Any:
         values = super().get_tensor(tensor_index, *rest)
