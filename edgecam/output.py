@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgecam.backlog import Receipt, Tally
 from edgecam.errors import RingClosed
 from edgecam.interpolation import tracks_at
+from edgecam.late_picture import LatePicture
 from edgecam.latency import Latencies
 from edgecam.outlet import Outlet
 from edgecam.overlay import Overlay
@@ -218,12 +219,14 @@ class OutputWorker(Worker):
         exact = after if after is not None and after.sequence == frame.sequence else None
         tracks = tracks_at(frame.timestamp, self._before, after)
         overlay = self._overlay
-        image = frame.main if overlay is None else partial(self._drawn, overlay, frame, tracks, self._status())
-        return AnnotatedFrame(frame, image, tracks, exact)
+        if overlay is None:
+            return AnnotatedFrame(frame, frame.picture, tracks, exact)
+        draw = partial(self._drawn, overlay, frame, tracks, self._status())
+        return AnnotatedFrame(frame, LatePicture(draw, frame.size), tracks, exact)
 
     def _drawn(self, overlay: Overlay, frame: Frame, tracks: Sequence[Track], status: str) -> NDArray[np.uint8]:
         """The picture with the overlay; in the thread of whoever looks at it first."""
-        image = frame.main.copy()
+        image = frame.copy_of_main()
         with self._drawing:
             overlay.draw(image, tracks, self._clock.wall(frame.timestamp).astimezone(), status)
         return image

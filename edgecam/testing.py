@@ -51,10 +51,10 @@ def make_frame(sequence: int, timestamp: float | None = None, size: tuple[int, i
     """A grey frame, 30 a second unless told; `size` is (width, height) in pixels, both even."""
     width, height = size
     return Frame(
-        sequence=sequence,
-        timestamp=sequence / 30 if timestamp is None else timestamp,
-        main=np.full((height * 3 // 2, width), 128, np.uint8),
-        lores=np.full((24, 32, 3), 128, np.uint8),
+        sequence,
+        sequence / 30 if timestamp is None else timestamp,
+        np.full((height * 3 // 2, width), 128, np.uint8),
+        np.full((24, 32, 3), 128, np.uint8),
     )
 
 
@@ -81,7 +81,7 @@ class ScriptedCamera(Camera):
         if answer is None:
             return None
         self._timestamp = max(answer.timestamp, np.nextafter(self._timestamp, np.inf))
-        frame = Frame(self._sequence, float(self._timestamp), answer.main, answer.lores)
+        frame = Frame(self._sequence, float(self._timestamp), answer.picture, answer.lores)
         self._sequence += 1
         return frame
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from edgecam.late_picture import LatePicture
 
+if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
@@ -59,35 +58,53 @@ class BBox(NamedTuple):
         return BBox(*(a + (b - a) * fraction for a, b in zip(self, other, strict=True)))
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture. Frames compare by identity; their pixels are read-only.
 
     `sequence` is contiguous and never restarts, also when the camera is opened again: a reader finds its
     losses by subtraction. `timestamp` is in monotonic seconds, at exposure where the camera knows it.
     `main` is planar YUV 4:2:0 (I420, limited-range BT.601 unless the camera says otherwise): uint8
-    [height * 3 // 2, width], width and height even. `lores` is the small RGB picture at the model's input
-    size: uint8 [h, w, 3].
+    [height * 3 // 2, width], width and height even; `picture` is what was given for it, perhaps still to be made.
+    `lores` is the small RGB picture at the model's input size: uint8 [h, w, 3].
     """
 
-    sequence: int
-    timestamp: float
-    main: NDArray[np.uint8]
-    lores: NDArray[np.uint8]
+    __slots__ = ("lores", "picture", "sequence", "timestamp")
 
-    def __post_init__(self) -> None:
-        self.main.flags.writeable = False
-        self.lores.flags.writeable = False
+    def __init__(
+        self, sequence: int, timestamp: float, main: NDArray[np.uint8] | LatePicture, lores: NDArray[np.uint8]
+    ) -> None:
+        self.sequence = sequence
+        self.timestamp = timestamp
+        self.lores = lores
+        self.picture = main
+        lores.flags.writeable = False
+        if not isinstance(main, LatePicture):
+            main.flags.writeable = False
+
+    @property
+    def main(self) -> NDArray[np.uint8]:
+        return self.picture.picture if isinstance(self.picture, LatePicture) else self.picture
+
+    def copy_of_main(self) -> NDArray[np.uint8]:
+        """`main` as an array of the caller's own, to draw on."""
+        return self.picture.copy()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the main picture in pixels."""
+        if isinstance(self.picture, LatePicture):
+            return self.picture.size
+        return int(self.picture.shape[1]), int(self.picture.shape[0]) * 2 // 3
 
     @property
     def width(self) -> int:
         """Width of the main picture in pixels."""
-        return int(self.main.shape[1])
+        return self.size[0]
 
     @property
     def height(self) -> int:
         """Height of the main picture in pixels."""
-        return int(self.main.shape[0]) * 2 // 3
+        return self.size[1]
 
     def __repr__(self) -> str:
         return f"<Frame {self.sequence} {self.width}x{self.height} t={self.timestamp:.3f}>"
@@ -207,18 +224,17 @@ class Analysis:
 class AnnotatedFrame:
     """A frame on its way out, with the tracks as they stand in this very frame.
 
-    `image` is the picture with the overlay, I420 like `frame.main` and read-only: what was given, or, where that is a
-    function, what it returns. It is asked once, when somebody first looks, in the thread of the one who looks: a
-    picture that nobody looks at is not drawn. `analysis` is the analysis made of exactly this frame, None where the
-    detector skipped it.
+    `image` is the picture with the overlay, I420 like `frame.main` and read-only; given as a LatePicture, it is drawn
+    when somebody looks, and a picture that nobody looks at is not drawn. `analysis` is the analysis made of exactly
+    this frame, None where the detector skipped it.
     """
 
-    __slots__ = ("_drawing", "_image", "analysis", "frame", "tracks")
+    __slots__ = ("_image", "analysis", "frame", "tracks")
 
     def __init__(
         self,
         frame: Frame,
-        image: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
+        image: NDArray[np.uint8] | LatePicture,
         tracks: tuple[Track, ...],
         analysis: Analysis | None,
     ) -> None:
@@ -226,22 +242,17 @@ class AnnotatedFrame:
         self.tracks = tracks
         self.analysis = analysis
         self._image = image
-        self._drawing = Lock()
+        if not isinstance(image, LatePicture):
+            image.flags.writeable = False
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        with self._drawing:
-            image = self._image
-            if callable(image):
-                self._image = image = image()
-            image.flags.writeable = False
-            return image
+        return self._image.picture if isinstance(self._image, LatePicture) else self._image
 
     @property
     def drawn(self) -> NDArray[np.uint8] | None:
-        """`image` where somebody has looked at it already, None where nobody has. Does not draw."""
-        with self._drawing:
-            return None if callable(self._image) else self._image
+        """`image` where it is there already, None where it is still to be made. Does not draw."""
+        return self._image.made if isinstance(self._image, LatePicture) else self._image
 
 
 class Inference(NamedTuple):

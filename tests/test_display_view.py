@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sink_stories import annotated
 
+from edgecam.late_picture import LatePicture
 from edgecam.mosaic import grid
 from edgecam.sinks.display_view import LARGEST, Layout, View, mosaic_size
 from edgecam.types import AnnotatedFrame
@@ -27,7 +28,7 @@ class Watched:
         self.looks = 0
         self.luma = luma
         frame = annotated(luma).frame
-        self.frame = AnnotatedFrame(frame, self._draw, (), None)
+        self.frame = AnnotatedFrame(frame, LatePicture(self._draw, (96, 64)), (), None)
 
     def _draw(self) -> NDArray[np.uint8]:
         self.looks += 1

@@ -21,6 +21,7 @@ from sink_stories import SIZE, annotated, event, story, tell
 from edgecam.errors import SinkError
 from edgecam.events import event_document
 from edgecam.journal import Journal
+from edgecam.late_picture import LatePicture
 from edgecam.sinks.faults import write_whole
 from edgecam.sinks.journal import JournalSink
 from edgecam.sinks.jsonl import JsonLinesSink
@@ -301,7 +302,7 @@ def test_a_picture_that_is_never_saved_is_never_drawn(tmp_path: Path) -> None:
             drawn.append(sequence)
             return plain.image
 
-        return AnnotatedFrame(plain.frame, draw, (), None)
+        return AnnotatedFrame(plain.frame, LatePicture(draw, plain.frame.size), (), None)
 
     with SnapshotSink(tmp_path) as sink:
         for part in story():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edgecam.late_picture import LatePicture
 from edgecam.testing import make_frame
 from edgecam.types import AnnotatedFrame, BBox, Detection, EventType
 
@@ -114,7 +115,7 @@ def test_a_picture_is_drawn_once_and_only_for_who_looks() -> None:
         drawn.append(frame.main.copy())
         return drawn[-1]
 
-    annotated = AnnotatedFrame(frame, draw, (), None)
+    annotated = AnnotatedFrame(frame, LatePicture(draw, frame.size), (), None)
     assert drawn == []
     with ThreadPoolExecutor(8) as lookers:
         seen = list(lookers.map(lambda _number: annotated.image, range(8)))

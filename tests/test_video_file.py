@@ -14,8 +14,9 @@ from playing import START, camera_on, play, played, steps, times
 
 from edgecam.cameras.video_file import VideoFileCamera
 from edgecam.errors import CameraError, EndOfStream, InputError
+from edgecam.late_picture import LatePicture
 from edgecam.testing import ManualClock
-from edgecam.yuv import planes, rgb_to_i420
+from edgecam.yuv import lores_from_i420, planes, rgb_to_i420
 
 
 class TestPixels:
@@ -26,6 +27,15 @@ class TestPixels:
         pictures = [rng.integers(16, 236, (size[1] * 3 // 2, size[0]), dtype=np.uint8) for _ in range(3)]
         frames = played(make_video(tmp_path / "a.mkv", pictures, codec="ffv1"))
         assert all(np.array_equal(frame.main, picture) for frame, picture in zip(frames, pictures, strict=True))
+
+    def test_main_is_copied_from_the_decoder_when_somebody_looks(self, tmp_path: Path) -> None:
+        """Also after the last picture, and after the camera was closed."""
+        frames = played(make_video(tmp_path / "a.mp4"))
+        late = [frame.picture for frame in frames if isinstance(frame.picture, LatePicture)]
+        assert [picture.made for picture in late] == [None] * FRAMES
+        assert [number_of(frame.main) for frame in reversed(frames)] == list(reversed(range(FRAMES)))
+        for frame in frames:
+            assert np.array_equal(frame.lores, lores_from_i420(frame.main, frame.lores.shape[1::-1]))
 
     def test_an_odd_last_row_and_column_are_dropped(self, tmp_path: Path) -> None:
         picture = rgb_to_i420(np.full((48, 64, 3), 99, np.uint8))

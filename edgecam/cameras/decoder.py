@@ -115,7 +115,8 @@ class VideoDecoder:
             if packet is None:
                 return None
             self._decode(packet)
-        return _picture(self._decoded.popleft())
+        # A device's pictures lie in memory that its driver takes back.
+        return _picture(self._decoded.popleft(), lasting=self._place is not Place.DEVICE)
 
     def _opened(self) -> InputContainer:
         options: dict[str, str] = {}
@@ -205,12 +206,12 @@ def _why_not_a_video(path: Path, reason: str) -> str:
     return f"not a video ({reason}): give a video, a folder of pictures or a URL"
 
 
-def _picture(frame: av.VideoFrame) -> Picture:
+def _picture(frame: av.VideoFrame, *, lasting: bool) -> Picture:
     pts, dts, base, turn = frame.pts, frame.dts, frame.time_base, _TURNS.get(frame.rotation)
     y, u, v = (plane if turn is None else _uint8(cv2.rotate(plane, turn)) for plane in _limited_planes(frame))
     pts_time = float(pts * base) if pts is not None and base else None
     dts_time = float(dts * base) if dts is not None and base else None
-    return Picture((y, u, v), pts_time, dts_time, bt709=frame.colorspace == _BT709)
+    return Picture((y, u, v), pts_time, dts_time, bt709=frame.colorspace == _BT709, lasting=lasting)
 
 
 def _limited_planes(frame: av.VideoFrame) -> Iterator[NDArray[np.uint8]]:

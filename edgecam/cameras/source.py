@@ -12,14 +12,15 @@ from edgecam.yuv import Planes
 class Picture:
     """One decoded picture: its planes (limited range, perhaps padded or of odd size) and timestamps in seconds.
 
-    The planes may belong to the decoder: copy them before the next picture is asked for. `bt709` says that the
-    colours are BT.709, not BT.601.
+    The planes may belong to the decoder: copy them before the next picture is asked for, unless they are `lasting`:
+    those stay as they are for as long as somebody has them. `bt709`: the colours are BT.709, not BT.601.
     """
 
     planes: Planes
     pts: float | None = None
     dts: float | None = None
     bt709: bool = False
+    lasting: bool = False
 
 
 class Source(Protocol):

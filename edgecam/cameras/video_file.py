@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,9 +18,10 @@ from edgecam.cameras.source import Picture, Source
 from edgecam.cameras.timeline import Timeline
 from edgecam.clock import SystemClock
 from edgecam.errors import CameraError, EdgecamError, EndOfStream, InputError
+from edgecam.late_picture import LatePicture
 from edgecam.ports import Camera, Clock
 from edgecam.types import Frame
-from edgecam.yuv import even, i420_from_planes, lores_from_i420
+from edgecam.yuv import even, i420_from_planes, lores_from_i420, rgb_from_planes
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class _Pending(NamedTuple):
     """A frame to be, at its time in the stream."""
 
     time: float
-    main: NDArray[np.uint8]
+    main: NDArray[np.uint8] | LatePicture
     lores: NDArray[np.uint8]
 
 
@@ -192,6 +194,11 @@ class VideoFileCamera(Camera):
         self._size = self._size or even((y.shape[1], y.shape[0]))
         if min(self._size) < 2:
             raise InputError(f"{shown(self._path)}: pictures of {y.shape[1]}x{y.shape[0]} pixels: at least 2x2")
-        main = i420_from_planes(picture.planes, self._size)
-        lores = lores_from_i420(main, self._lores_size, bt709=picture.bt709)
+        main: NDArray[np.uint8] | LatePicture
+        if picture.lasting and self._size == (y.shape[1], y.shape[0]):
+            main = LatePicture(partial(i420_from_planes, picture.planes, self._size), self._size)
+            lores = rgb_from_planes(picture.planes, self._lores_size, bt709=picture.bt709)
+        else:
+            main = i420_from_planes(picture.planes, self._size)
+            lores = lores_from_i420(main, self._lores_size, bt709=picture.bt709)
         return _Pending(self._timeline.advance(picture.pts, picture.dts), main, lores)

@@ -95,7 +95,7 @@ def _frames(camera: Camera) -> Iterator[Frame]:
 
 def _annotated(frame: Frame, overlay: Overlay, tracks: tuple[Track, ...]) -> AnnotatedFrame:
     """The frame with the objects that were found in it, not those that are only remembered."""
-    image, seen = frame.main.copy(), tuple(track for track in tracks if not track.predicted)
+    image, seen = frame.copy_of_main(), tuple(track for track in tracks if not track.predicted)
     overlay.draw(image, seen, None, "")
     return AnnotatedFrame(frame, image, seen, None)
 
