@@ -164,7 +164,6 @@ class TestTakes:
         with pytest.raises(ModelError, match="no such model"):
             record(ScriptedDetector([ModelError("no such model")]))
 
-
     def test_what_comes_while_the_pipeline_settles_does_not_count(self) -> None:
         take = record(ScriptedDetector(), settle=0.2)
         made = [note.made for note in take.notes if note.made is not None]

@@ -34,6 +34,7 @@ class Plan:
     seconds: float = 10.0
     rounds: int = 3
     fps: float = 30.0
+
     @property
     def settle(self) -> float:
         """Seconds of each run of the pipeline before what counts."""

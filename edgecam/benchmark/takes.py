@@ -163,8 +163,10 @@ class _Watch:
         return self._detect.info or DetectorInfo("", "", "", (0, 0))
 
     def begin(self, device: str, warm: Callable[[], bool], settle: float) -> float:
-        """Wait until frames are analysed on `device`, which `first` notes, then `settle` seconds and until all is `warm`;
-        returns the time then."""
+        """Wait until frames are analysed on `device`, which `first` notes, then `settle` seconds and until it is `warm`.
+
+        Returns the time then.
+        """
         self._device = device
         self.first = self._wait(lambda: self.info.device == device and self._detect.analysed >= LEAST, 0.0)
         enough = self._detect.analysed
