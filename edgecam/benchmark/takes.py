@@ -163,7 +163,7 @@ class _Watch:
         return self._detect.info or DetectorInfo("", "", "", (0, 0))
 
     def begin(self, device: str, warm: Callable[[], bool], settle: float) -> float:
-        """Wait until frames are analysed on `device`, which `first` notes, then `settle` seconds and until it is `warm`.
+        """Wait until frames are analysed on `device`, which `first` notes, then `settle` seconds and until all is warm.
 
         Returns the time then.
         """
