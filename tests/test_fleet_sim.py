@@ -168,6 +168,10 @@ def test_what_holds_the_others_up_is_named(parts: dict[str, Any], others: float,
     assert figures.culprit(step).startswith(said)
 
 
+def test_a_disk_that_does_not_answer_is_named() -> None:
+    assert figures.culprit(replace(GOOD, slowest=1.2)) == "the disk: nothing is used up, and one commit took 1.2 s"
+
+
 def test_processor_time_is_that_of_all_but_the_idle(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu  100 20 30 5000 600 7 8 9 0 0\ncpu0 1 2 3 4\n")
     assert figures.busy_seconds(tmp_path) == pytest.approx(174 / os.sysconf("SC_CLK_TCK"))

@@ -56,8 +56,8 @@ class Step:
 
     `offered` event messages were to be recorded, `recorded` were, `delivered` came to the subscribers. `sent` messages
     of all kinds went to the broker, `received` came from it, and `broker_cpu` is what each cost it. `behind` is how
-    late the worst was recorded, `waiting` how many lay in outboxes at the end. `gave` says what was not as it
-    should be, "" where all was; `first` what held it up.
+    late the worst was recorded, `slowest` how long recording one took at worst, `waiting` how many lay in outboxes at
+    the end. `gave` says what was not as it should be, "" where all was; `first` what held it up.
     """
 
     rate: float
@@ -77,6 +77,7 @@ class Step:
     cores: int
     others: float
     loads: Mapping[str, Load]
+    slowest: float = 0.0
     gave: str = ""
     first: str = ""
 
@@ -186,6 +187,7 @@ def step(rate: float, publishers: int, before: Reading, after: Reading, received
         cores=os.cpu_count() or 1,
         others=round(max(0.0, busy - sum(load.cores for load in parts.values())), 2),
         loads=parts,
+        slowest=round(after.count.slowest, 3),
     )
     return judged(made)
 
@@ -219,6 +221,8 @@ def culprit(made: Step) -> str:
             return name
     used = sum(load.cores for load in made.loads.values()) + made.others
     if used < BUSY * made.cores:
+        if made.slowest > SLOW / 2:
+            return f"the disk: nothing is used up, and one commit took {made.slowest:.1f} s"
         return "nothing is used up: somebody waits"
     most = max(PARTS, key=lambda part: made.loads[part].cores)
     share = made.loads[most].cores / used
