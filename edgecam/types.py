@@ -58,28 +58,26 @@ class BBox(NamedTuple):
         return BBox(*(a + (b - a) * fraction for a, b in zip(self, other, strict=True)))
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """One picture. Frames compare by identity; their pixels are read-only.
 
     `sequence` is contiguous and never restarts, also when the camera is opened again: a reader finds its
     losses by subtraction. `timestamp` is in monotonic seconds, at exposure where the camera knows it.
     `main` is planar YUV 4:2:0 (I420, limited-range BT.601 unless the camera says otherwise): uint8
-    [height * 3 // 2, width], width and height even; `picture` is what was given for it, perhaps still to be made.
+    [height * 3 // 2, width], width and height even; `picture` is what it is, or is still to be made of.
     `lores` is the small RGB picture at the model's input size: uint8 [h, w, 3].
     """
 
-    __slots__ = ("lores", "picture", "sequence", "timestamp")
+    sequence: int
+    timestamp: float
+    picture: NDArray[np.uint8] | LatePicture
+    lores: NDArray[np.uint8]
 
-    def __init__(
-        self, sequence: int, timestamp: float, main: NDArray[np.uint8] | LatePicture, lores: NDArray[np.uint8]
-    ) -> None:
-        self.sequence = sequence
-        self.timestamp = timestamp
-        self.lores = lores
-        self.picture = main
-        lores.flags.writeable = False
-        if not isinstance(main, LatePicture):
-            main.flags.writeable = False
+    def __post_init__(self) -> None:
+        self.lores.flags.writeable = False
+        if not isinstance(self.picture, LatePicture):
+            self.picture.flags.writeable = False
 
     @property
     def main(self) -> NDArray[np.uint8]:
