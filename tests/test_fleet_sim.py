@@ -168,8 +168,8 @@ def test_what_holds_the_others_up_is_named(parts: dict[str, Any], others: float,
     assert figures.culprit(step).startswith(said)
 
 
-def test_a_disk_that_does_not_answer_is_named() -> None:
-    assert figures.culprit(replace(GOOD, slowest=1.2)) == "the disk: nothing is used up, and one commit took 1.2 s"
+def test_a_message_that_was_recorded_slowly_is_named() -> None:
+    assert figures.culprit(replace(GOOD, slowest=1.2)) == "nothing is used up: recording one message took 1.2 s"
 
 
 def test_processor_time_is_that_of_all_but_the_idle(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def culprit(made: Step) -> str:
     used = sum(load.cores for load in made.loads.values()) + made.others
     if used < BUSY * made.cores:
         if made.slowest > SLOW / 2:
-            return f"the disk: nothing is used up, and one commit took {made.slowest:.1f} s"
+            return f"nothing is used up: recording one message took {made.slowest:.1f} s"
         return "nothing is used up: somebody waits"
     most = max(PARTS, key=lambda part: made.loads[part].cores)
     share = made.loads[most].cores / used
