@@ -94,7 +94,7 @@ def stages(pictures: Sequence[Picture], fps: float, clock: Clock) -> Iterator[li
 def floor(pictures: Sequence[Picture], fps: float, clock: Clock) -> Cost:
     """The CPU time of nothing but `bare.frame` for each of the pictures, at the camera's pace.
 
-    Each is done once before: OpenCV's very first drawing alone takes ten times as long as the sixteen after it.
+    Each is done once before: the very first of all takes thirty times as long as any other.
     """
     size = (pictures[0].lores.shape[1], pictures[0].lores.shape[0])
     works = [bare.frame(each.main, i420_to_rgb(each.main), size, _boxes()) for each in pictures]
