@@ -5,6 +5,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from edgecam.picture_pool import PICTURES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,6 +50,6 @@ class LatePicture:
         """The picture as an array of the caller's own, to draw on. Does not count as a look."""
         with self._lock:
             if self._picture is not None:
-                return self._picture.copy()
+                return PICTURES.copy(self._picture)
             assert self._make is not None
             return self._make()

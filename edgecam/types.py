@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgecam.late_picture import LatePicture
+from edgecam.picture_pool import PICTURES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +86,7 @@ class Frame:
 
     def copy_of_main(self) -> NDArray[np.uint8]:
         """`main` as an array of the caller's own, to draw on."""
-        return self.picture.copy()
+        return self.picture.copy() if isinstance(self.picture, LatePicture) else PICTURES.copy(self.picture)
 
     @property
     def size(self) -> tuple[int, int]:

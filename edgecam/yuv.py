@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam.picture_pool import PICTURES
+
 Image = NDArray[np.uint8]
 Planes = tuple[Image, Image, Image]
 
@@ -48,7 +50,7 @@ def blank(size: tuple[int, int]) -> Image:
     width, height = size
     if width < 2 or height < 2 or width % 2 or height % 2:
         raise ValueError(f"picture of {width}x{height} pixels: I420 needs an even width and height of at least 2")
-    return np.empty((height * 3 // 2, width), np.uint8)
+    return PICTURES.empty((height * 3 // 2, width))
 
 
 def planes(image: Image) -> Planes:
@@ -116,13 +118,16 @@ def rgb_from_planes(source: Planes, size: tuple[int, int], *, bt709: bool = Fals
     and as a Pi's ISP makes it; not where a side is odd. `bt709` says that the colours are BT.709 (most HD files), not
     BT.601: OpenCV has no conversion of those, they cost a third more.
     """
+    rgb = PICTURES.empty((size[1], size[0], 3))
     if bt709 or size[0] % 2 or size[1] % 2:
         small = cv2.merge([shrink(plane, size) for plane in source])
-        return np.asarray(cv2.transform(small, _TO_RGB_BT709 if bt709 else _TO_RGB), np.uint8)
+        cv2.transform(small, _TO_RGB_BT709 if bt709 else _TO_RGB, rgb)
+        return rgb
     small = blank(size)
     for plane, target in zip(source, planes(small), strict=True):
         shrink(plane, (target.shape[1], target.shape[0]), target)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_YUV2RGB_I420), np.uint8)
+    cv2.cvtColor(small, cv2.COLOR_YUV2RGB_I420, rgb)
+    return rgb
 
 
 def i420_to_rgb(image: Image, size: tuple[int, int] | None = None) -> Image:

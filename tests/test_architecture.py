@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "edgecam"
 
 LAYERS = [
-    {"__init__", "errors", "late_picture", "types"},
+    {"__init__", "errors", "late_picture", "picture_pool", "types"},
     {"config", "ports"},
     {
         "allocator", "assignment", "backoff", "bundled", "canvas", "clock", "events", "families", "filters", "frigate",

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecam.picture_pool import PICTURES
 from edgecam.yuv import Planes, blank, planes, rgb_from_planes, shrink
 
 Image = NDArray[np.uint8]
@@ -68,7 +69,7 @@ def lores_picture(buffer: Image, layout: Layout, size: Size, turn: Turn) -> Imag
             return rgb
     else:
         rgb = shrink(_rgb_in(buffer, layout), before)
-    turned = np.empty((size[1], size[0], 3), np.uint8)
+    turned = PICTURES.empty((size[1], size[0], 3))
     turn.copy(rgb, turned)
     return turned
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgecam.masks import PrivacyMask
+from edgecam.picture_pool import PICTURES, is_pooled
 from edgecam.ports import Camera
 from edgecam.types import Frame
 from edgecam.yuv import Image
@@ -49,14 +50,14 @@ class MaskedCamera(Camera):
 
 
 def _writable(picture: Image) -> Image:
-    """The picture itself where NumPy alone holds its memory and all of it may be changed, else a copy."""
+    """The picture itself where its memory is NumPy's or the pool's and all of it may be changed, else a copy."""
     holder = picture
     while isinstance(holder.base, np.ndarray):
         holder = holder.base
-    if holder.base is None:
+    if holder.base is None or is_pooled(holder):
         try:
             picture.flags.writeable = True
         except ValueError:  # it is a view of a picture that is read-only
-            return picture.copy()
+            return PICTURES.copy(picture)
         return picture
-    return picture.copy()
+    return PICTURES.copy(picture)
