@@ -28,6 +28,7 @@ from edgecam.pipeline import PipelineParts
 from edgecam.ports import Clock, Detector, Sink
 from edgecam.retention import Policy
 from edgecam.sinks import screen
+from edgecam.sinks.awaited import Awaited
 from edgecam.sinks.display import Display
 from edgecam.sinks.gated import GatedSink
 from edgecam.sinks.requested import RequestedSnapshotSink
@@ -193,16 +194,25 @@ def known_labels(config: Config, model: Model) -> tuple[str, ...]:
 
 
 def build_sinks(
-    config: Config, parts: PipelineParts, messaging: Messaging | None, viewing: Viewing | None = None
+    config: Config,
+    parts: PipelineParts,
+    messaging: Messaging | None,
+    viewing: Viewing | None = None,
+    awaited: Awaited | None = None,
 ) -> list[Sink]:
-    """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others."""
+    """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others.
+
+    `awaited`, from `build_awaited`, is one for all cameras.
+    """
     data, camera, clock, made = config.data_dir, parts.name, parts.clock, []
     shots = data / SNAPSHOTS if config.snapshots.enabled else None
     told = messaging.sink(camera) if messaging else None
     if config.journal.enabled:
         sending = {"outbox": True, "on_record": messaging.publisher.recorded} if messaging else {}
-        path = data / JOURNAL
-        made.append(sinks.create("journal", path=path, snapshots=shots, clock=clock, parking=Parking(path), **sending))
+        awaited = awaited or build_awaited(config, clock)
+        made.append(
+            sinks.create("journal", path=data / JOURNAL, snapshots=shots, clock=clock, awaited=awaited, **sending)
+        )
     if config.jsonl.enabled:
         made.append(sinks.create("jsonl", path=data / "events" / f"{camera}.jsonl"))
     if told:
@@ -226,6 +236,12 @@ def build_sinks(
         video = sinks.create("video", path=path, **config.video.model_dump(exclude={"enabled"}))
         made.append(GatedSink(video, parts.switches, "recordings"))
     return made + (viewing.sinks(parts) if viewing else [])
+
+
+def build_awaited(config: Config, clock: Clock) -> Awaited:
+    """What keeps the events that the journal is still to take."""
+    pictures = config.data_dir / SNAPSHOTS if config.snapshots.enabled else None
+    return Awaited(Parking(config.data_dir / JOURNAL), snapshots=pictures, clock=clock)
 
 
 def build_clips(config: Config, camera: str, clock: Clock, live: LiveFeed | None = None) -> Sink:

@@ -64,6 +64,10 @@ class Outlet:
         """Let the sink hear of an event that it is to be given. From the output thread, whoever owns the sink."""
         self._sink.overhear(event)
 
+    def look_after(self) -> None:
+        """Let the sink look after what it has not taken. From the output thread, whoever owns the sink."""
+        self._sink.look_after()
+
     def write(self, annotated: AnnotatedFrame) -> bool:
         """Hand over a frame; False where the sink is down or refused it. A sink of events alone takes any frame."""
         if not self.takes_frames:

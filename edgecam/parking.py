@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from edgecam.journal import Journal
 from edgecam.outbox import Moment
 from edgecam.outlet import EVENTS_KEPT
+from edgecam.types import EventType
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,19 @@ def parse(content: bytes) -> Parked:
     return parked
 
 
+class _Left(NamedTuple):
+    """A file as this process left it; `before_bytes` of it were there before its first line."""
+
+    inode: int
+    size_bytes: int
+    lines: int
+    before_bytes: int
+
+    def is_still(self, status: os.stat_result) -> bool:
+        """Whether nobody else has changed it since."""
+        return (self.inode, self.size_bytes) == (status.st_ino, status.st_size)
+
+
 class Parking:
     """The file, `parked-events.jsonl`, in which one journal's events wait for the next start, at most EVENTS_KEPT.
 
@@ -94,29 +108,46 @@ class Parking:
     def __init__(self, journal: Path, environment: Mapping[str, str] = os.environ) -> None:
         self._journal = journal
         self._environment = environment
+        self._left: dict[Path, _Left] = {}
 
-    def park(self, events: Sequence[ParkedEvent]) -> tuple[int, Path]:
+    def park(self, events: Sequence[ParkedEvent], *, in_memory: bool = False) -> tuple[int, Path]:
         """Add messages, all of them on the disk before this returns; of more than there is room for the newest.
 
-        Returns how many, and where they are now. Raises OSError: nothing was added.
+        With `in_memory` only where that is memory. Returns how many, and where they are now. Raises OSError: nothing
+        was added.
         """
-        refusals = []
+        refusals: list[OSError] = []
         with _LOCK:
-            for path in self.paths():
+            for path in self.paths(in_memory=in_memory):
                 try:
                     return self._append(path, events), path
                 except OSError as error:
                     refusals.append(error)
         raise refusals[0]
 
-    def paths(self) -> list[Path]:
-        """Where the file may be, the best place first."""
+    def let_go(self) -> None:
+        """Take out what was added by this object: it is recorded. Raises OSError.
+
+        What lay there before stays, and so does all of a file that somebody else has changed since: a message that is
+        recorded already does no harm.
+        """
+        with _LOCK:
+            while self._left:
+                path, left = self._left.popitem()
+                with suppress(FileNotFoundError), _opened(path, _APPEND & ~os.O_CREAT) as descriptor:
+                    if left.is_still(os.fstat(descriptor)):
+                        os.ftruncate(descriptor, left.before_bytes)
+                        if not left.before_bytes:
+                            self.remove(path)
+
+    def paths(self, *, in_memory: bool = False) -> list[Path]:
+        """Where the file may be, the best place first; with `in_memory` only those that are no matter of a disk."""
         service = self._environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
         if service:
             return [Path(service, NAME)]
         mark = hashlib.sha256(os.fsencode(self._journal.absolute())).hexdigest()[:12]
         temporary = self._environment.get("TMPDIR") or "/tmp"  # noqa: S108 (the owner of what is in it is checked)
-        folders = filter(None, (self._environment.get("XDG_RUNTIME_DIR"), temporary))
+        folders = filter(None, (self._environment.get("XDG_RUNTIME_DIR"), None if in_memory else temporary))
         return [Path(folder, f"edgecam-{os.geteuid()}", mark, NAME) for folder in folders]
 
     def remove(self, path: Path) -> None:
@@ -136,19 +167,30 @@ class Parking:
             _make_own(path.parent.parent)
             _make_own(path.parent)
         with _opened(path, _APPEND) as descriptor:
-            before = _content(descriptor)
-            room = max(0, EVENTS_KEPT - before.count(b"\n"))
+            left = self._as_it_is(path, descriptor)
+            room = max(0, EVENTS_KEPT - left.lines)
             lines = [event.line() for event in events][-room:] if room else []
-            torn = b"\n" if before and not before.endswith(b"\n") else b""
+            torn = left.size_bytes and os.pread(descriptor, 1, left.size_bytes - 1) != b"\n"
+            content = (b"\n" if torn else b"") + b"".join(lines)
             try:
-                _write_all(descriptor, torn + b"".join(lines))
+                _write_all(descriptor, content)
                 os.fsync(descriptor)
             except OSError:
-                os.ftruncate(descriptor, len(before))
+                os.ftruncate(descriptor, left.size_bytes)
                 raise
+            size_bytes, number = left.size_bytes + len(content), left.lines + len(lines)
+            self._left[path] = left._replace(size_bytes=size_bytes, lines=number)
         with _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
             os.fsync(folder)
         return len(lines)
+
+    def _as_it_is(self, path: Path, descriptor: int) -> _Left:
+        """The file as this object left it, without reading it; else as it is found."""
+        status, left = os.fstat(descriptor), self._left.get(path)
+        if left is not None and left.is_still(status):
+            return left
+        content = _content(descriptor)
+        return _Left(status.st_ino, len(content), content.count(b"\n"), len(content))
 
 
 def record_parked(parking: Parking, journal: Journal) -> int:
@@ -159,7 +201,7 @@ def record_parked(parking: Parking, journal: Journal) -> int:
     """
     found = {path: parked for path in parking.paths() if (parked := _look(path)) is not None}
     waiting = [event for parked in found.values() for event in parked.events]
-    waiting.sort(key=lambda event: float(event.document["frame_time"]))  # of all cameras, as it came to pass
+    waiting.sort(key=_came_to_pass)
     taken = journal.record_late((each.document, _existing(each.snapshot), each.recorded) for each in waiting)
     for path, parked in found.items():
         if parked.damaged:
@@ -173,6 +215,11 @@ def record_parked(parking: Parking, journal: Journal) -> int:
         where = " and ".join(map(str, found))
         log.warning("%d event messages that the last run could not record are recorded now, from %s", taken, where)
     return taken
+
+
+def _came_to_pass(event: ParkedEvent) -> tuple[float, bool]:
+    """What orders the messages of all cameras; an `end` speaks of the same frame as the message before it."""
+    return float(event.document["frame_time"]), event.document["type"] == EventType.END
 
 
 def _look(path: Path) -> Parked | None:

@@ -123,6 +123,10 @@ class Sink(Device):
     def overhear(self, event: Event) -> None:
         """Hear of an event when its frame was the newest: in the output thread, before `publish`. Must not wait."""
 
+    def look_after(self) -> None:
+        """Look after what it has heard of and not taken yet: in the output thread, at each of its turns and after each
+        event, in any state. Must not wait."""
+
     def meanwhile(self, annotated: AnnotatedFrame) -> None:
         """Look at one frame while the sink is closed after a fault, soon to be opened again. Touches no disk."""
 

@@ -100,13 +100,18 @@ class StoreWorker(Worker):
         for event, _receipt in events:
             self.outlet.overhear(event)
         self._backlog.put_events(events)
+        self.outlet.look_after()
 
     def settle_within(self, timeout: float) -> None:
         """Wait until the sink has taken all it was given, at most `timeout` seconds, and not at all while it lags."""
         self._backlog.wait_idle(timeout)
 
     def look_after(self) -> None:
-        """Say once that the disk stalls, and once that it does no more. To be called at least twice a second."""
+        """Say once that the disk stalls, and once that it does no more; and let the sink look after what it was told.
+
+        To be called at least twice a second.
+        """
+        self.outlet.look_after()
         now = monotonic()
         if now - self._looked > _LOOKS:
             self._awake_since = now

@@ -26,6 +26,7 @@ from edgecam.journal import Journal
 from edgecam.outbox import Moment, Outbox
 from edgecam.outlet import EVENTS_KEPT, Outlet
 from edgecam.parking import NAME, ParkedEvent, Parking, parse, record_parked
+from edgecam.sinks.awaited import Awaited
 from edgecam.sinks.journal import JournalSink
 from edgecam.storing import StoreWorker
 from edgecam.testing import ManualClock
@@ -158,6 +159,25 @@ def test_what_was_parked_is_recorded_and_told_and_the_file_is_gone(
     ]
     with Outbox(path) as outbox:
         assert {message.recorded for message in outbox.pending(0, 10)} == {LATER}
+
+
+def test_they_are_told_as_they_came_to_pass_whatever_their_order_in_the_file(path: Path, parking: Parking) -> None:
+    parking.park(STORY[::-1])
+    with Journal(path, outbox=True) as journal:
+        assert record_parked(parking, journal) == len(STORY)
+    assert told(path) == [(each.document["type"], each.document["id"]) for each in STORY]
+
+
+def test_what_was_added_is_taken_out_again_and_nothing_else(folder: Path, path: Path, parking: Parking) -> None:
+    parking.park(STORY[:1])
+    later = Parking(path, {"RUNTIME_DIRECTORY": str(folder)})
+    later.park(STORY[1:2])
+    later.park(STORY[2:])
+    later.let_go()
+    later.let_go()
+    assert parse((folder / NAME).read_bytes()) == (STORY[:1], [])
+    parking.let_go()
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("already", range(len(STORY) + 1))
@@ -315,7 +335,9 @@ def messages() -> list[Event]:
 def test_what_a_refusing_journal_was_told_is_parked_at_the_end(
     tmp_path: Path, folder: Path, path: Path, parking: Parking, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outlet = Outlet(RefusingJournalSink(path, snapshots=tmp_path / "snapshots", parking=parking), ManualClock())
+    outlet = Outlet(
+        RefusingJournalSink(path, awaited=Awaited(parking, snapshots=tmp_path / "snapshots")), ManualClock()
+    )
     outlet.open()
     outlet.publish(*messages())
     outlet.close()
@@ -338,9 +360,9 @@ def test_what_a_refusing_journal_was_told_is_parked_at_the_end(
 def test_where_there_is_no_room_they_are_lost_and_told(
     folder: Path, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for parking in (None, Parking(path, {"RUNTIME_DIRECTORY": str(folder / "nowhere")})):
+    for awaited in (None, Awaited(Parking(path, {"RUNTIME_DIRECTORY": str(folder / "nowhere")}))):
         caplog.clear()
-        outlet = Outlet(RefusingJournalSink(path, parking=parking), ManualClock())
+        outlet = Outlet(RefusingJournalSink(path, awaited=awaited), ManualClock())
         outlet.open()
         outlet.publish(*messages())
         outlet.close()
@@ -350,7 +372,7 @@ def test_where_there_is_no_room_they_are_lost_and_told(
 
 def test_what_a_stuck_journal_was_told_is_parked_by_who_gives_it_up(folder: Path, path: Path, parking: Parking) -> None:
     """What is in hand and what waits, each once; the thread that wakes up later changes nothing."""
-    store = StoreWorker(RefusingJournalSink(path, parking=parking), ManualClock(), lambda: None)
+    store = StoreWorker(RefusingJournalSink(path, awaited=Awaited(parking)), ManualClock(), lambda: None)
     store.setup()
     first, *others = messages()
     store.publish((first, receipt()))

@@ -151,6 +151,22 @@ def test_a_disk_that_stalls_is_said_once_and_so_is_its_return(caplog: pytest.Log
     assert store.trouble == ""
 
 
+def test_a_sink_may_look_after_what_it_was_told_while_its_thread_is_stuck() -> None:
+    class LookingSink(RecordingSink):
+        looked: tuple[int, ...] = ()
+
+        def look_after(self) -> None:
+            self.looked += (len(self.events),)
+
+    sink = LookingSink()
+    store = make_store(sink)
+    store.look_after()
+    store.publish((event(EventType.NEW, 0, "e"), receipt([])))
+    store.step()
+    store.look_after()
+    assert sink.looked == (0, 0, 1)
+
+
 def test_time_in_which_the_machine_slept_is_not_the_disks(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
