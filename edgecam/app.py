@@ -19,6 +19,7 @@ from edgecam.clip_store import ClipStore
 from edgecam.composition import (
     JOURNAL,
     announce,
+    build_awaited,
     build_display,
     build_housekeeping,
     build_inference,
@@ -262,8 +263,8 @@ def build(config: Config, clock: Clock, path: Path | None = None) -> App:
     inference, cameras = build_inference(config, model, changed.set), config.enabled_cameras
     parts = [build_parts(config, name, camera, model, clock, inference) for name, camera in cameras.items()]
     messaging = build_messaging(config, model, parts, clock, changed.set)
-    viewing = build_viewing(config, model, path)
-    parts = [replace(each, sinks=build_sinks(config, each, messaging, viewing)) for each in parts]
+    viewing, awaited = build_viewing(config, model, path), build_awaited(config, clock)
+    parts = [replace(each, sinks=build_sinks(config, each, messaging, awaited, viewing)) for each in parts]
     parts = [with_display(each, display) for each in parts]
     pipelines = [
         Pipeline(

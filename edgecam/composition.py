@@ -197,8 +197,8 @@ def build_sinks(
     config: Config,
     parts: PipelineParts,
     messaging: Messaging | None,
+    awaited: Awaited,
     viewing: Viewing | None = None,
-    awaited: Awaited | None = None,
 ) -> list[Sink]:
     """The ways out of one camera's pipeline, the journal first: it remembers, whatever happens to the others.
 
@@ -209,7 +209,6 @@ def build_sinks(
     told = messaging.sink(camera) if messaging else None
     if config.journal.enabled:
         sending = {"outbox": True, "on_record": messaging.publisher.recorded} if messaging else {}
-        awaited = awaited or build_awaited(config, clock)
         made.append(
             sinks.create("journal", path=data / JOURNAL, snapshots=shots, clock=clock, awaited=awaited, **sending)
         )

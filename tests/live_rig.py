@@ -27,7 +27,7 @@ from websockets.asyncio.client import connect
 
 from edgecam.clip_store import ClipStore
 from edgecam.clock import SystemClock
-from edgecam.composition import build_parts, build_sinks
+from edgecam.composition import build_awaited, build_parts, build_sinks
 from edgecam.config import Config
 from edgecam.health.facts import Facts, MqttFacts
 from edgecam.live_feed import LiveFeed
@@ -92,7 +92,7 @@ def serve(folder: Path, port: int) -> None:
     parts = build_parts(config, "front", camera, resolve("edgecam-demo"), clock)
     store, encoder = ClipStore(folder / "edgecam.db"), EncoderOptions(codec="libx264")
     clips = ClipSink(folder / "clips", "front", store, clock, live=feed, encoder=encoder)
-    sinks = [*build_sinks(config, parts, None), clips, NewestSink(newest)]
+    sinks = [*build_sinks(config, parts, None, build_awaited(config, clock)), clips, NewestSink(newest)]
     made = replace(parts, camera=ClockCamera((320, 320)), sinks=sinks)
     pipeline = Pipeline(made, lambda: None)
     access = CameraAccess("front", parts.switches, newest, feed, (), camera)

@@ -22,7 +22,7 @@ from mqtt_broker import Mosquitto, running
 from edgecam.app import App, tidy
 from edgecam.benchmark.film import FilmCamera, NotingSink, render
 from edgecam.clock import SystemClock
-from edgecam.composition import JOURNAL, build_messaging, build_parts, build_sinks
+from edgecam.composition import JOURNAL, build_awaited, build_messaging, build_parts, build_sinks
 from edgecam.config import Config
 from edgecam.models import load, resolve
 from edgecam.pipeline import Pipeline
@@ -110,7 +110,8 @@ class Appliance:
         parts = replace(parts, camera=FilmCamera(pictures, fps, clock, lossless=False))
         changed = threading.Event()
         self.messaging = build_messaging(config, model, [parts], clock, changed.set)
-        parts = replace(parts, sinks=[*build_sinks(config, parts, self.messaging), self.noted])
+        sinks = build_sinks(config, parts, self.messaging, build_awaited(config, clock))
+        parts = replace(parts, sinks=[*sinks, self.noted])
         self.pipeline = Pipeline(parts, changed.set)
         self.app = App([self.pipeline], changed, None, self.messaging)
         self._thread = threading.Thread(target=self.app.run)
