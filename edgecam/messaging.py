@@ -16,6 +16,7 @@ from edgecam.mqtt.reporter import Reporter
 from edgecam.mqtt.retained import RetainedTopics
 from edgecam.mqtt.topics import Topics
 from edgecam.outbox import Outbox
+from edgecam.patient_outbox import PatientOutbox
 from edgecam.ports import Clock
 from edgecam.publisher import ACKNOWLEDGED, PublishWorker
 from edgecam.sinks.mqtt import MqttSink
@@ -56,7 +57,7 @@ class Messaging:
         self._home_assistant.announce()
         self.publisher = PublishWorker(
             broker_of(options),
-            Spool(Outbox(journal), messages=options.spool_messages, age=options.spool_age),
+            Spool(PatientOutbox(Outbox(journal)), messages=options.spool_messages, age=options.spool_age),
             self._retained,
             topics,
             clock,

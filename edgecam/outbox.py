@@ -103,6 +103,10 @@ class OutboxBusy(SinkError):
     """Somebody else writes to the file; what was not written can be written soon, and reading goes on."""
 
 
+class OutboxStalled(OutboxBusy):
+    """The disk has not answered yet."""
+
+
 class Outbox(JournalFile):
     """What the publisher sees of the journal's file, through a connection of its own.
 

@@ -50,8 +50,6 @@ class PublishWorker(Worker):
     whether the broker had kept it.
     """
 
-    turn_limit = 40.0  # a turn reads and writes the outbox: a card that stalls for half a minute is no hang
-
     def __init__(
         self,
         broker: Broker,

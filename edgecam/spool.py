@@ -9,7 +9,8 @@ from typing import ParamSpec, TypeVar
 
 from edgecam.backoff import Backoff
 from edgecam.errors import SinkError
-from edgecam.outbox import Moment, Outbox, OutboxBusy, OutboxMessage
+from edgecam.outbox import Moment, Outbox, OutboxBusy, OutboxMessage, OutboxStalled
+from edgecam.patient_outbox import PatientOutbox
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Spool:
     up; `oldest_age` is for how many seconds the oldest has waited, None where nothing waits or the clock cannot tell.
     """
 
-    def __init__(self, outbox: Outbox, *, messages: int, age: float) -> None:
+    def __init__(self, outbox: Outbox | PatientOutbox, *, messages: int, age: float) -> None:
         self.fault = ""
         self.refusal = ""
         self.length = 0
@@ -59,6 +60,7 @@ class Spool:
         self._furthest = 0  # ever sent: what was offered of before it may have been taken, and forgotten, by now
         self._flush_at = float("inf")
         self._held_since: float | None = None
+        self._stalls = False
         self._count_at = float("-inf")
         self._trim_at = float("-inf")
         self._asked = True
@@ -195,14 +197,13 @@ class Spool:
 
     def flush(self, now: Moment) -> None:
         """Delete what is acknowledged."""
+        if not self._acknowledged:
+            self._flush_at = float("inf")
         if not self._acknowledged or self._try(now, self._forget) is None:
             return
         self._acknowledged.clear()
         self._flush_at = float("inf")
-        if self._held_since is not None and self.fault:
-            log.warning("the outbox can be written to again, after %.1f s", now.monotonic - self._held_since)
-            self.fault = ""
-        self._held_since = None
+        self._let_go(now.monotonic)
 
     def close(self, now: Moment) -> None:
         """Delete what is acknowledged and close the file."""
@@ -246,6 +247,7 @@ class Spool:
                 self._opened = True
             answer = ask(*arguments, **keywords)
         except OutboxBusy as error:
+            self._stalls = isinstance(error, OutboxStalled)
             self._held(now.monotonic, str(error))
             return None
         except SinkError as error:
@@ -256,6 +258,9 @@ class Spool:
             self._file_backoff.failed(now.monotonic)
             self._shut()
             return None
+        if self._stalls:
+            self._stalls = False
+            self._let_go(now.monotonic)
         # What can be read is not mended where it was a write that failed: a disk may be read-only.
         if self._file_backoff.since is not None and self._failed in (None, ask):
             log.warning("the outbox can be used again, after %.1f s", self._file_backoff.succeeded(now.monotonic))
@@ -263,13 +268,19 @@ class Spool:
         return answer
 
     def _held(self, now: float, why: str) -> None:
-        """Somebody else holds the file: reading goes on, writing is tried again soon, and after a while it is said."""
+        """Somebody else holds the file, or its disk hangs: it is tried again soon, and after a while it is said."""
         self._flush_at = now + FLUSH_INTERVAL
         if self._held_since is None:
             self._held_since = now
         elif now - self._held_since > _HELD_TOO_LONG and not self.fault:
             self.fault = why
             log.error("%s", why)
+
+    def _let_go(self, now: float) -> None:
+        if self._held_since is not None and self.fault:
+            log.warning("the outbox answers again, after %.1f s", now - self._held_since)
+            self.fault = ""
+        self._held_since = None
 
     def _shut(self) -> None:
         self._opened = False

@@ -20,6 +20,7 @@ from edgecam.mqtt.credentials import VARIABLE, Broker, broker_of
 from edgecam.mqtt.retained import RetainedTopics
 from edgecam.mqtt.topics import Topics
 from edgecam.outbox import Outbox
+from edgecam.patient_outbox import PatientOutbox
 from edgecam.publisher import PublishWorker
 from edgecam.spool import Spool
 
@@ -52,11 +53,12 @@ class Publishing:
         age: float = 604_800.0,
         commands: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None,
         subscriptions: Sequence[str] = (),
+        outbox: Outbox | None = None,
     ) -> None:
         clock = SystemClock()
         self.retained = RetainedTopics()
         self.journal = Journal(path, outbox=True)
-        spool = Spool(Outbox(path), messages=messages, age=age)
+        spool = Spool(PatientOutbox(outbox or Outbox(path)), messages=messages, age=age)
         self.worker = PublishWorker(
             broker, spool, self.retained, TOPICS, clock, lambda: None, commands=commands, subscriptions=subscriptions
         )

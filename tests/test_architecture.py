@@ -20,7 +20,8 @@ LAYERS = [
     },
     {
         "backlog", "clip_store", "errands", "event_search", "event_store", "journal", "journal_faults",
-        "journal_schema", "outbox", "outlet", "parking", "spool", "supervision", "systemd", "worker",
+        "journal_schema", "outbox", "outlet", "parking", "patient_outbox", "spool", "supervision", "systemd",
+        "worker",
     },
     {
         "cameras", "capture", "clip_files", "detection", "detectors", "evaluation", "event_removal", "event_upkeep",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hanging_outbox import HangingOutbox
 from mqtt_broker import ACL, CONSUMER, EDGECAM, Listener, Mosquitto, Received, running
 from publishing import TOPICS, Publishing, events_of, firsts, plain, publishing
 from test_journal import document
@@ -295,6 +296,33 @@ def test_who_holds_the_file_holds_up_neither_sending_nor_recording(
     with Outbox(path) as outbox:
         assert outbox.length() == 0
     assert ids(listener) == list(range(10))
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_topics(broker: Mosquitto, listener: Listener, path: Path) -> None:
+    outbox = HangingOutbox(path)
+    with outbox.let_go_at_the_end(), publishing(path, plain(broker), outbox=outbox) as pair:
+        pair.record(0)
+        pair.wait_until(lambda: pair.worker.acknowledged == 2 and pair.worker.spool == 0)
+        outbox.hang()
+        pair.wait_until(lambda: outbox.waits)
+        for number in range(5):
+            pair.retained.put("edgecam/street/person", b"%d" % number)
+            listener.wait_for("edgecam/street/person", b"%d" % number)
+        outbox.go_on()
+        pair.record(1)
+        listener.wait_for(TOPICS.events, count=2)
+        pair.wait_until(lambda: pair.worker.spool == 0)
+    assert ids(listener) == [0, 1]
+
+
+def test_a_publisher_whose_disk_hangs_can_end(broker: Mosquitto, listener: Listener, path: Path) -> None:
+    outbox = HangingOutbox(path)
+    with outbox.let_go_at_the_end():
+        with publishing(path, plain(broker), outbox=outbox) as pair:
+            pair.wait_until(lambda: pair.worker.connected)
+            outbox.hang()
+            pair.wait_until(lambda: outbox.waits)
+        listener.wait_for(TOPICS.available, b"stopped")
 
 
 def test_a_message_says_its_number_and_whether_it_is_late() -> None:
