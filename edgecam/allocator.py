@@ -5,20 +5,27 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-_M_ARENA_MAX = -8
-"""mallopt(3); glibc's alone."""
+#: Of mallopt(3); glibc's alone.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE_BYTES = 1 << 20
+_FREE_AT_THE_END_BYTES = 4 << 20
 
 
-def use_one_heap() -> None:
-    """Have all threads take their memory from one heap; to be called before there are threads.
+def limit_heaps() -> None:
+    """One heap for all threads, and no large block in it; to be called before there are threads.
 
     glibc makes heaps for threads, up to eight for each core, so that they do not wait for each other; what is free in
     one is of no use to the others. Here frames are made in one thread and let go in another, and threads seldom
-    allocate at the same moment: on two cores that costs 20 to 26 MB and gains nothing. Other C libraries are left as
-    they are.
+    allocate at the same moment: on two cores that costs 20 to 26 MB and gains nothing.
+
+    Blocks of a megabyte and more come from the kernel and go back to it, each by itself. glibc would raise that limit
+    to 32 MB with the first that is freed; what an interpreter leaves in the heap when it goes is then taken bit by bit
+    by small blocks, and never comes free again. Other C libraries are left as they are.
     """
     if library := _glibc():
         library.mallopt(_M_ARENA_MAX, 1)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, _FREE_AT_THE_END_BYTES)  # else set to 128 KiB by the line before
 
 
 def give_back() -> None:

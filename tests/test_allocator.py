@@ -16,10 +16,10 @@ pytestmark = [
 HEAPS_OF_THREADS = """
 import threading
 from pathlib import Path
-from edgecam.allocator import use_one_heap
+from edgecam.allocator import limit_heaps
 
 if {one}:
-    use_one_heap()
+    limit_heaps()
 everybody, looked = threading.Barrier(5), threading.Barrier(5)
 
 def allocate():
@@ -51,6 +51,24 @@ print(before - resident())
 """
 
 
+LARGE_BLOCKS = """
+from pathlib import Path
+from edgecam.allocator import limit_heaps
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+if {limited}:
+    limit_heaps()
+bytearray(30_000_000)[::4096] = bytes(7325)  # now glibc takes 20 MB for a small block
+before = resident()
+blocks = [bytearray(b"x") * 20_000_000]
+above = [bytes(100_000) for _ in range(20)]
+del blocks
+print(resident() - before)
+"""
+
+
 def printed(program: str) -> int:
     command = [sys.executable, "-c", program]
     return int(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
@@ -59,6 +77,11 @@ def printed(program: str) -> int:
 def test_threads_share_one_heap() -> None:
     assert printed(HEAPS_OF_THREADS.format(one=False)) > 0
     assert printed(HEAPS_OF_THREADS.format(one=True)) == 0
+
+
+def test_a_large_block_leaves_no_hole() -> None:
+    assert printed(LARGE_BLOCKS.format(limited=False)) > 20_000_000
+    assert printed(LARGE_BLOCKS.format(limited=True)) < 5_000_000
 
 
 def test_free_memory_goes_back() -> None:

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Watch the configured cameras until they end or somebody stops it (Ctrl-C, SIGTERM)."""
-    from edgecam.allocator import use_one_heap
+    from edgecam.allocator import limit_heaps
     from edgecam.app import build, tidy
     from edgecam.clock import SystemClock
     from edgecam.config import load
@@ -34,7 +34,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     from edgecam.service import Service
     from edgecam.systemd import Notifier
 
-    use_one_heap()
+    limit_heaps()
     faulthandler.enable(2)  # the watchdog ends a hung process with SIGABRT: where each thread stood is then on stderr
     settings = load(config, cameras_needed=True)
     clock = SystemClock()

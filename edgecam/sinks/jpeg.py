@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecam.errors import SinkError
+from edgecam.picture_pool import PICTURES
 from edgecam.sinks.faults import as_sink_error, write_whole
 
 
@@ -31,9 +32,9 @@ class Snapshot:
 
 def jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     """An I420 picture as JPEG. Raises SinkError."""
-    encoded, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), (cv2.IMWRITE_JPEG_QUALITY, quality)
-    )
+    colours = PICTURES.empty((image.shape[0] * 2 // 3, image.shape[1], 3))
+    cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420, colours)
+    encoded, data = cv2.imencode(".jpg", colours, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not encoded:
         raise SinkError("OpenCV does not write this picture as JPEG")
     return data.tobytes()
