@@ -14,10 +14,6 @@ from service_lab.soak.site import DATA, PYTHON, Site, Subscriber
 
 _BEGAN = re.compile(r"event (\d+\.\d+-\w+): .*score")
 EDGECAM = "/opt/edgecam/current/bin/edgecam"
-_LEAD = 3.0
-"""Seconds between what happens and the look that finds it, at most."""
-_KILLED = "kill -9"
-"""How the fault is named that leaves no time to put aside what waits for a disk."""
 _CHECK = """\
 import sqlite3
 db = sqlite3.connect('file:{data}/edgecam.db?mode=ro', uri=True)
@@ -69,29 +65,13 @@ def _events(site: Site, subscriber: Subscriber, record: Record, outcome: Outcome
 
 
 def _announced(site: Site, record: Record, kept: set[str], outcome: Outcome) -> None:
-    """What edgecam's log says began is in its journal, but for what waited for a disk when the service was killed."""
+    """What edgecam's log says began is in its journal."""
     said = site.container.journal(record.epoch)
     found = [(_BEGAN.search(str(line.get("MESSAGE"))), int(line["__REALTIME_TIMESTAMP"]) / 1e6) for line in said]
     announced = {match[1]: when - record.epoch for match, when in found if match}
-    missing = {event: when for event, when in announced.items() if event not in kept}
-    killed = [event for event, when in missing.items() if _was_killed_without_a_disk(record, when)]
-    lost = {event: round(when, 1) for event, when in missing.items() if event not in killed}
+    missing = {event: round(when, 1) for event, when in announced.items() if event not in kept}
     outcome.note("events announced", f"{len(announced)}, {len(missing)} of them not in the journal")
-    outcome.note("lost as the service was killed without its disk", f"{len(killed)}")
-    outcome.expect(not lost, f"announced, not in the journal: {lost}")
-
-
-def _was_killed_without_a_disk(record: Record, when: float) -> bool:
-    """Whether a disk could not be written to then, and SIGKILL ended the service before it was well again."""
-    well = {line["number"]: line["at"] for line in record.lines("well")}
-    following = [line for line in record.lines("service") if line["at"] >= when][:1]
-    struck = [line for line in record.lines("struck") if line["fault"].startswith("disk")]
-    return any(
-        line["at"] - _LEAD <= when <= start["at"] <= well.get(line["number"], start["at"]) + _LEAD
-        and start["because"].startswith(_KILLED)
-        for line in struck
-        for start in following
-    )
+    outcome.expect(not missing, f"announced, not in the journal: {missing}")
 
 
 def _lives(record: Record) -> list[dict[str, Any]]:
