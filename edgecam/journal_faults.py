@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from errno import EDQUOT, EIO, ENOSPC, EROFS
+
+from edgecam.errors import SinkError
 
 _DAMAGED = (
     "damaged, or no database: move it away and a new one is begun (`sqlite3 FILE .recover` may save what is in it)"
@@ -17,6 +20,18 @@ _REMEDIES = {
     sqlite3.SQLITE_BUSY: "in use by another program for too long: stop that one, or try again",
     sqlite3.SQLITE_IOERR: "the disk fails to read or write: look at its space and its health",
 }
+
+
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}
+
+
+def may_pass(error: SinkError) -> bool:
+    """Whether it is the disk that refuses, being full, read-only or at fault: what another user can mend, and will."""
+    cause = error.__cause__
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _OF_THE_DISK
+    return isinstance(cause, OSError) and cause.errno in {ENOSPC, EDQUOT, EROFS, EIO}
 
 
 def explained(error: sqlite3.Error | OSError) -> str:

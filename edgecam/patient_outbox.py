@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class PatientOutbox:
-    """An Outbox whose every call ends within PATIENCE: by OutboxStalled where the disk has not answered by then.
+    """An Outbox whose every call ends within `patience` seconds: by OutboxStalled where the disk has not answered.
 
     The call that was not answered goes on meanwhile, and until it ends each further one raises at once, so that the
     outbox is asked one thing at a time. What it answers then nobody hears: all that an Outbox does can be done again.
@@ -31,7 +31,7 @@ class PatientOutbox:
 
     def __init__(self, outbox: Outbox, patience: float = PATIENCE) -> None:
         self._outbox = outbox
-        self._patience = patience
+        self.patience = patience
         self._caller: _Caller | None = None
         self._unanswered: Future[Any] | None = None
         self._asked_at = 0.0
@@ -45,7 +45,7 @@ class PatientOutbox:
         if self._caller is not None:
             self._ask(self._outbox.close)
             self._caller.calls.put(None)
-            self._caller.join(self._patience)
+            self._caller.join(self.patience)
             self._caller = None
 
     def pending(self, after: int, limit: int) -> list[OutboxMessage]:
@@ -81,7 +81,7 @@ class PatientOutbox:
         self._asked_at = monotonic()
         self._unanswered = answer = Future[_T]()
         self._caller.calls.put((call, answer))
-        wait([answer], self._patience)
+        wait([answer], self.patience)
         if self._caller.fault is not None:
             raise self._caller.fault
         if not answer.done():

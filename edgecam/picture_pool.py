@@ -6,9 +6,11 @@ import math
 import mmap
 import weakref
 from collections import deque
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 KEPT = 4
 """Free buffers of one size that are kept, at most."""
@@ -35,6 +37,8 @@ class PicturePool:
 
     def empty(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """A new array, uint8, C-contiguous, of undefined content."""
+        import numpy as np  # only now: `edgecam doctor` has to say where NumPy is broken
+
         size = math.prod(shape)
         if size < SMALLEST:
             return np.empty(shape, np.uint8)
@@ -48,7 +52,7 @@ class PicturePool:
     def copy(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A new array of the same content."""
         copied = self.empty(picture.shape)
-        np.copyto(copied, picture)
+        copied[...] = picture
         return copied
 
     def _buffer(self, size: int) -> _Buffer:

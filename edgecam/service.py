@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeVar
 
 from edgecam.app import App, Phase
+from edgecam.backoff import Backoff
+from edgecam.errors import SinkError
+from edgecam.journal_faults import may_pass
 from edgecam.pipeline import Pipeline
 from edgecam.ports import Clock
 from edgecam.systemd import Notifier
@@ -20,6 +23,8 @@ STATUS_EVERY = 5.0
 """Seconds between two looks at how it is."""
 EXTEND_EVERY, EXTENSION = 5.0, 30.0
 """How often systemd is asked for more time while nothing can be analysed yet, and for how many seconds."""
+RETRY_LIMIT = 5.0
+"""Longest wait, seconds, between two tries at a disk that refuses."""
 
 
 class Service:
@@ -57,6 +62,26 @@ class Service:
         if now >= self._status_due:
             self._status_due = now + STATUS_EVERY
             self._say(self._status(now))
+
+    def insist(self, start: Callable[[], None]) -> None:
+        """Do what the start needs the disk for. Raises SinkError.
+
+        As a service, try it again for as long as the disk refuses: systemd would give up on what fails at each start.
+        """
+        backoff = Backoff(limit=RETRY_LIMIT)
+        while True:
+            try:
+                start()
+            except SinkError as error:
+                if not (self._notifier.listening and may_pass(error)):
+                    raise
+                if backoff.since is None:
+                    log.error("%s; the start waits for it", error)
+                self._say(f"waiting for the disk: {error}")
+                self._notifier.extend(EXTENSION)
+                sleep(backoff.failed(monotonic()))
+            else:
+                return
 
     def reload(self, read_again: Callable[[], T]) -> T:
         """Have the configuration read again, and tell systemd when that begins and ends. Raises what that raises."""

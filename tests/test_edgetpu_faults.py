@@ -53,7 +53,8 @@ def start(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]
 
         def submit(kind: type[Any], **order: Any) -> Future[Any]:
             folder = tmp_path_factory.mktemp("run") / "world"
-            return pool.submit(lambda: in_own_process(kind, kit, folder, LIMIT, **order))
+            environment = os.environ.copy()
+            return pool.submit(lambda: in_own_process(kind, kit, folder, LIMIT, environment, **order))
 
         yield submit
         pool.shutdown(cancel_futures=True)

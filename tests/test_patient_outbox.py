@@ -94,8 +94,9 @@ def test_a_bug_in_it_is_a_bug_of_who_asks(hanging: HangingOutbox, monkeypatch: p
 
 
 def test_one_question_waits_for_the_disk_and_no_other_does(hanging: HangingOutbox) -> None:
-    patient = PatientOutbox(hanging, SOON)
+    patient = PatientOutbox(hanging, LONG)
     patient.open()
+    patient.patience = SOON
     hanging.hang()
     before = hanging.accesses
     for _ in range(50):
@@ -110,11 +111,12 @@ def test_one_question_waits_for_the_disk_and_no_other_does(hanging: HangingOutbo
 
 
 def test_a_spool_goes_on_where_it_was(hanging: HangingOutbox, caplog: pytest.LogCaptureFixture) -> None:
-    patient = PatientOutbox(hanging, SOON)
+    patient = PatientOutbox(hanging, LONG)
     spool = Spool(patient, messages=100, age=1e6)
     sent = spool.due(moment(0), 2)
     for message in sent:
         spool.acknowledged(message.sequence, 0.0)
+    patient.patience = SOON
     hanging.hang()
     for second in range(1, 30):
         spool.ask()
@@ -123,6 +125,7 @@ def test_a_spool_goes_on_where_it_was(hanging: HangingOutbox, caplog: pytest.Log
         assert bool(spool.fault) == (second > 11)
     hanging.go_on()
     assert ask_until_answered(patient) in {1, 3}, "the call that hung may have deleted two"
+    patient.patience = LONG
     assert [message.sequence for message in spool.due(moment(30), 10)] == [3]
     spool.upkeep(moment(30))
     assert (spool.fault, spool.length) == ("", 1)
@@ -137,8 +140,10 @@ def test_a_spool_goes_on_where_it_was(hanging: HangingOutbox, caplog: pytest.Log
 
 
 def test_a_spool_does_not_spin_while_its_disk_hangs(hanging: HangingOutbox) -> None:
-    spool = Spool(PatientOutbox(hanging, SOON), messages=100, age=1e6)
+    patient = PatientOutbox(hanging, LONG)
+    spool = Spool(patient, messages=100, age=1e6)
     assert len(spool.due(moment(0), 10)) == 3
+    patient.patience = SOON
     hanging.hang()
     now, turns = 1.0, 0
     while now < 60.0:

@@ -43,7 +43,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
     reloading = Reloading(config, settings, app)
     app.on_hangup = lambda: service.reload(reloading.read_again)
     app.on_reload = lambda: service.reload(reloading.follow_file)
-    tidy(settings, clock)
+    service.insist(lambda: tidy(settings, clock))
     with console.progress("watching") as advance:
         app.run(_each(service.tick, _Progress(app, advance)))
     summary = summarise(app.counters(), app.detectors(), clock)

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -44,18 +44,27 @@ RUNS: dict[str, Callable[..., Any]] = {
 }
 
 
-def in_own_process(kind: type[Result], kit: Kit, folder: Path, timeout: float, **order: Any) -> Result:
+def in_own_process(
+    kind: type[Result],
+    kit: Kit,
+    folder: Path,
+    timeout: float,
+    environment: Mapping[str, str] = os.environ,
+    **order: Any,
+) -> Result:
     """Carry it out in a new process, in a world in `folder` (new, too). What edgecam says is beside it, in *.log.
+
+    From another thread than pytest's, which changes os.environ at each test, give a copy of it as `environment`.
 
     Raises RuntimeError, with the end of that, where it fails or takes longer than `timeout` seconds.
     """
     log = folder.with_suffix(".log")
     told = {"kit": str(kit.folder), "library": str(kit.library), "folder": str(folder), **order}
     command = [sys.executable, "-m", "edgetpu.one_run", json.dumps(told)]
-    search = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    search = os.pathsep.join([str(ROOT), str(ROOT / "tests"), environment.get("PYTHONPATH", "")])
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ | {"PYTHONPATH": search}
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**environment, "PYTHONPATH": search}
         )
         try:
             result, _ = process.communicate(timeout=timeout)
