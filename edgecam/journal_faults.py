@@ -26,7 +26,7 @@ _OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOE
 
 
 def may_pass(error: SinkError) -> bool:
-    """Whether it is the disk that refuses, being full, read-only or at fault: what another user can mend, and will."""
+    """Whether it is the disk that refuses, being full, read-only or at fault, and not what the file is or where."""
     cause = error.__cause__
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
