@@ -10,10 +10,12 @@ from edgecam.errors import SinkError
 _DAMAGED = (
     "damaged, or no database: move it away and a new one is begun (`sqlite3 FILE .recover` may save what is in it)"
 )
+_FULL = "the disk is full: free some space"
 _REMEDIES = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # of the file beside the journal that all who have it open share
     sqlite3.SQLITE_READONLY: "may not be written to: mount its disk writable where it is read-only, "
     "else give this user write access, or choose another path",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that the folder exists and that this user may write there",
@@ -39,4 +41,6 @@ def explained(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror}"
     code = getattr(error, "sqlite_errorcode", None)  # errors of the sqlite3 module itself have none
-    return _REMEDIES.get(code & 0xFF, str(error)) if code is not None else str(error)
+    if code is None:
+        return str(error)
+    return _REMEDIES.get(code) or _REMEDIES.get(code & 0xFF, str(error))

@@ -108,6 +108,7 @@ def test_a_real_run_starts_as_soon_as_there_is_room(tmp_path: Path, before: str)
         run = Run(tmp_path)
         try:
             refused = run.systemd.wait_for("STATUS=waiting for the disk: ")
+            assert run.systemd.told[refused].endswith("edgecam.db: the disk is full: free some space")
             run.systemd.wait_for("EXTEND_TIMEOUT_USEC=", after=refused)
             run.systemd.wait_for("EXTEND_TIMEOUT_USEC=", after=len(run.systemd.told))
             assert run.process.poll() is None
