@@ -227,8 +227,7 @@ class Spool:
         if trimmed:
             self._offered.clear()  # what was given up is not sent either
             self._asked = True
-        self.lost = lost
-        self.length = self._waiting(now)
+        self.length, self.lost = self._waiting(now), lost
         if trimmed and not self._losing:
             bounds = f"mqtt.spool_messages = {self._messages}, mqtt.spool_age = {self._age:g}"
             log.error("no broker for too long: the oldest event messages are given up (%s); lost: %d", bounds, lost)
