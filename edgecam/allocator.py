@@ -19,8 +19,8 @@ def limit_heaps() -> None:
     allocate at the same moment: on two cores that costs 20 to 26 MB and gains nothing.
 
     Blocks of a megabyte and more come from the kernel and go back to it, each by itself. glibc would raise that limit
-    to the size of what is freed, up to 32 MB, and the heap then keeps the room that large blocks leave, such as those of
-    an interpreter that goes. Other C libraries are left as they are.
+    to the size of what is freed, up to 32 MB, and the heap then keeps the room that large blocks leave, such as those
+    of an interpreter that goes. Other C libraries are left as they are.
     """
     if library := _glibc():
         library.mallopt(_M_ARENA_MAX, 1)
